@@ -1,0 +1,7 @@
+//! Run records, and the pages drawn from them.
+//!
+//! `record` owns the types of `run.json`; everything else turns a record into HTML. Nothing here measures, opens a
+//! socket or reads a clock: the same record always gives the same page.
+#![forbid(unsafe_code)]
+
+pub mod record;

@@ -1,0 +1,106 @@
+//! One measured point of one round: what ran, what it cost, how long each message took.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What the load side does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Workload {
+    /// Requests of the given size, each answered by a small reply; latency is the round trip.
+    PingPong,
+    /// Messages one way; the receiver grants a window of [`crate::record::Plan::depth`] messages.
+    Stream,
+}
+
+/// One point measured once, by a fresh pair of processes.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Sample {
+    /// Round, from 0.
+    pub round: u32,
+    /// Kind of the side under test: a messenger, or `tcp` for the bare-socket floor.
+    pub messenger: String,
+    /// Kind of the load side.
+    pub load_messenger: String,
+    /// Workload.
+    pub workload: Workload,
+    /// Payload bytes of a request (ping-pong) or message (stream).
+    pub size: u64,
+    /// Connected peers.
+    pub peers: u32,
+    /// Requests in flight in all (ping-pong) or window in messages (stream).
+    pub in_flight: u32,
+    /// Measured time, nanoseconds.
+    pub elapsed_ns: u64,
+    /// Requests answered, or messages that arrived, in that time.
+    pub messages: u64,
+    /// Payload bytes of them.
+    pub bytes: u64,
+    /// Round-trip times of the requests (ping-pong); none for a stream.
+    pub latency: Option<Latency>,
+    /// Nanoseconds from the first dial until the last of the peers was open.
+    pub connect_ns: u64,
+    /// The process under test.
+    pub server: Probe,
+    /// The process that makes the load.
+    pub load: Probe,
+    /// Allocations of the side under test per message, from the counting binary, when they were counted.
+    pub allocations: Option<Allocations>,
+}
+
+/// A latency histogram, and the percentiles read off it for those who only want figures.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Latency {
+    /// HdrHistogram V2, DEFLATE-compressed, base64; values are nanoseconds.
+    pub hdr: String,
+    /// Recorded values.
+    pub count: u64,
+    /// Mean, nanoseconds.
+    pub mean_ns: f64,
+    /// Median, nanoseconds.
+    pub p50_ns: u64,
+    /// 90th percentile, nanoseconds.
+    pub p90_ns: u64,
+    /// 99th percentile, nanoseconds.
+    pub p99_ns: u64,
+    /// 99.9th percentile, nanoseconds.
+    pub p999_ns: u64,
+    /// Largest, nanoseconds.
+    pub max_ns: u64,
+}
+
+/// What one process cost while a sample was taken, as the kernel counts it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Probe {
+    /// Threads with all peers connected and traffic flowing.
+    pub threads: u64,
+    /// Resident set with no peer connected, bytes.
+    pub rss_before: u64,
+    /// Resident set with all peers connected and traffic flowing, bytes.
+    pub rss: u64,
+    /// User CPU time over the measured interval, microseconds.
+    pub cpu_user_us: u64,
+    /// System CPU time over the measured interval, microseconds.
+    pub cpu_sys_us: u64,
+    /// Voluntary context switches over the measured interval, of all threads.
+    pub ctx_voluntary: u64,
+    /// Involuntary context switches over the measured interval, of all threads.
+    pub ctx_involuntary: u64,
+    /// Threads by name, as `top -H` shows them.
+    pub threads_by_name: BTreeMap<String, u64>,
+    /// The messenger's own counters at the end (`msgr_recv_messages`, ...); empty for the floor.
+    pub counters: BTreeMap<String, u64>,
+}
+
+/// Heap traffic of one process over the measured interval.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Allocations {
+    /// Allocations (and reallocations) in the interval.
+    pub count: u64,
+    /// Bytes allocated in the interval.
+    pub bytes: u64,
+    /// Messages handled in the interval.
+    pub messages: u64,
+}
