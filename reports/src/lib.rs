@@ -4,4 +4,5 @@
 //! socket or reads a clock: the same record always gives the same page.
 #![forbid(unsafe_code)]
 
+pub mod page;
 pub mod record;

@@ -6,9 +6,14 @@
 //! bumps [`SCHEMA`].
 
 mod environment;
+mod histogram;
+mod io;
 mod sample;
 
 pub use environment::{Environment, Limit};
+pub use histogram::{HistogramError, merge};
+pub use io::RecordError;
+pub(crate) use io::write_atomically;
 pub use sample::{Allocations, Latency, Probe, Sample, Workload};
 
 use std::collections::BTreeMap;
@@ -82,4 +87,10 @@ pub struct Warning {
     pub kind: String,
     /// What was noticed and what to do, as a sentence.
     pub text: String,
+}
+
+/// The JSON schema of a record, generated from the types of this module, as it stands in
+/// `reports/schema/run.v1.json`.
+pub fn schema_json() -> String {
+    format!("{:#}\n", schemars::schema_for!(Run).as_value())
 }
