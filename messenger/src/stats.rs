@@ -1,0 +1,97 @@
+//! Counters of one messenger, under the names of Ceph's worker counters.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use crossbeam::utils::CachePadded;
+
+macro_rules! counters {
+    ($( $(#[doc = $help:literal])+ $name:ident; )+) => {
+        /// Live counters. Threads add once per batch, not per message, so the hot path shares no cache line.
+        #[derive(Debug, Default)]
+        pub struct Counters { $( pub(crate) $name: CachePadded<AtomicU64>, )+ }
+
+        /// The counters at one moment.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct Stats { $( $(#[doc = $help])+ pub $name: u64, )+ }
+
+        impl Counters {
+            /// Reads every counter. Counters that threads are adding to may differ by a batch.
+            #[must_use]
+            pub fn snapshot(&self) -> Stats {
+                Stats { $( $name: self.$name.load(Relaxed), )+ }
+            }
+        }
+
+        impl Stats {
+            /// Name and value of every counter, in a fixed order.
+            #[must_use]
+            pub fn entries(&self) -> Vec<(&'static str, u64)> {
+                vec![ $( (stringify!($name), self.$name), )+ ]
+            }
+        }
+    };
+}
+
+counters! {
+    /// Messages received.
+    msgr_recv_messages;
+    /// Messages written to sockets, replays included.
+    msgr_send_messages;
+    /// Bytes received, framing included.
+    msgr_recv_bytes;
+    /// Bytes handed to sockets, framing included.
+    msgr_send_bytes;
+    /// Connections opened since the start, either side dialling; a reconnect counts again.
+    msgr_created_connections;
+    /// Connections open now.
+    msgr_active_connections;
+    /// Nanoseconds spent decoding, dispatching and sending, in all threads together.
+    msgr_running_total_time;
+    /// Nanoseconds of these spent encoding and writing.
+    msgr_running_send_time;
+    /// Nanoseconds of these spent reading and decoding.
+    msgr_running_recv_time;
+    /// Nanoseconds of these spent in fast dispatch.
+    msgr_running_fast_dispatch_time;
+    /// Read calls on sockets.
+    msgr_read_calls;
+    /// Write calls on sockets.
+    msgr_write_calls;
+    /// Messages sent again after a reconnect.
+    msgr_replayed_messages;
+    /// Connections that faulted, for any reason.
+    msgr_faults;
+    /// Received messages dropped because their sequence number had been received before.
+    msgr_drop_old_messages;
+    /// Messages dropped because no dispatcher took them.
+    msgr_drop_undispatched_messages;
+    /// Messages dropped because they were sent on a closed connection, or queued on one that closed.
+    msgr_drop_closed_messages;
+    /// Messages dropped because the session was reset.
+    msgr_drop_reset_messages;
+    /// Connections dropped because of a wrong banner or address.
+    msgr_drop_bad_banner;
+    /// Connections dropped because of a wrong crc.
+    msgr_drop_bad_crc;
+    /// Connections dropped because of an unknown or misplaced tag.
+    msgr_drop_bad_tag;
+    /// Connections dropped because a length was over its cap.
+    msgr_drop_bad_length;
+    /// Connections dropped because their handshake took too long.
+    msgr_drop_handshake_timeout;
+    /// Connections dropped for other breaches of the protocol.
+    msgr_drop_bad_peer;
+}
+
+/// Adds `n` to a counter.
+pub(crate) fn add(counter: &AtomicU64, n: u64) {
+    if n > 0 {
+        counter.fetch_add(n, Relaxed);
+    }
+}
+
+/// Adds a duration to a counter of nanoseconds.
+pub(crate) fn add_time(counter: &AtomicU64, time: Duration) {
+    add(counter, u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+}
