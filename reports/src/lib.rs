@@ -4,5 +4,10 @@
 //! socket or reads a clock: the same record always gives the same page.
 #![forbid(unsafe_code)]
 
+mod analysis;
+mod charts;
+mod format;
 pub mod page;
 pub mod record;
+#[cfg(test)]
+mod testing;

@@ -1,11 +1,24 @@
 //! A record as one self-contained HTML page.
 
+mod curve;
+mod figure;
+mod provenance;
+mod section;
+mod table;
+
 use std::io;
 use std::path::{Path, PathBuf};
 
 use askama::Template;
 
-use crate::record::{Run, write_atomically};
+use crate::analysis::group::Group;
+use crate::analysis::interval::Interval;
+use crate::analysis::kind::Kind;
+use crate::analysis::warnings;
+use crate::format;
+use crate::record::{Run, Warning, write_atomically};
+use provenance::{Fact, TAKEN_COLUMNS, Taken};
+use section::Section;
 
 /// Name of the page within its directory.
 pub const FILE_NAME: &str = "index.html";
@@ -14,7 +27,7 @@ pub const FILE_NAME: &str = "index.html";
 #[derive(Debug, thiserror::Error)]
 pub enum PageError {
     /// The page could not be drawn: a defect of this crate, never of a record.
-    #[error("cannot draw the page: {0}")]
+    #[error("cannot draw the page: {0}; please report this with the record")]
     Draw(String),
     /// The file could not be written.
     #[error("cannot write {path}: {source}; check the directory, its permissions and free space")]
@@ -26,10 +39,32 @@ pub enum PageError {
     },
 }
 
+/// Findings of one section, for the list at the top.
+struct Findings<'a> {
+    title: &'a str,
+    id: &'a str,
+    /// Topic, sentence and number of its rule.
+    items: Vec<(&'a str, &'a str, usize)>,
+}
+
 #[derive(Template)]
 #[template(path = "page.html")]
 struct Page<'a> {
     run: &'a Run,
+    title: String,
+    when: String,
+    elapsed: String,
+    interval: String,
+    rounds: usize,
+    warnings: Vec<Warning>,
+    findings: Vec<Findings<'a>>,
+    rules: Vec<&'a str>,
+    sections: &'a [Section],
+    environment: Vec<Fact>,
+    plan: Vec<Fact>,
+    taken: Vec<Taken>,
+    taken_columns: [&'static str; TAKEN_COLUMNS.len()],
+    reproduce: String,
 }
 
 /// Draws the page of a record: one HTML text that needs nothing else. The same record gives the same bytes.
@@ -38,9 +73,33 @@ struct Page<'a> {
 ///
 /// [`PageError::Draw`] when a figure or the template cannot be rendered.
 pub fn render(run: &Run) -> Result<String, PageError> {
-    Page { run }
-        .render()
-        .map_err(|error| PageError::Draw(error.to_string()))
+    let draw = |error: &dyn std::fmt::Display| PageError::Draw(error.to_string());
+    let groups = Group::all(run);
+    let sections = groups
+        .iter()
+        .map(Section::new)
+        .collect::<Result<Vec<Section>, _>>()
+        .map_err(|e| draw(&e))?;
+    let rounds = groups.iter().map(Group::rounds).max().unwrap_or(0);
+    let (findings, rules) = findings(&sections);
+    let page = Page {
+        run,
+        title: title(&groups),
+        when: provenance::when(&run.started),
+        elapsed: provenance::duration(run.elapsed_s),
+        interval: Interval::describe(rounds),
+        rounds,
+        warnings: warnings::all(run, &groups),
+        findings,
+        rules,
+        sections: &sections,
+        environment: provenance::environment(run),
+        plan: provenance::plan(&run.plan),
+        taken: provenance::taken(run),
+        taken_columns: TAKEN_COLUMNS,
+        reproduce: provenance::reproduce(run),
+    };
+    page.render().map_err(|error| draw(&error))
 }
 
 /// Draws the page into `dir`, which is made when missing, and gives the path of the page.
@@ -58,4 +117,57 @@ pub fn write_page(run: &Run, dir: &Path) -> Result<PathBuf, PageError> {
             source,
         })?;
     Ok(path)
+}
+
+/// `simple and async messengers, 1 to 1,024 peers`.
+fn title(groups: &[Group<'_>]) -> String {
+    let mut kinds: Vec<&Kind> = groups.iter().flat_map(Group::messengers).collect();
+    kinds.sort();
+    kinds.dedup();
+    let names: Vec<&str> = kinds.iter().map(|kind| kind.label()).collect();
+    let who = match names.as_slice() {
+        [] => "Bare TCP".to_string(),
+        [one] => format!("The {one} messenger"),
+        several => format!("The {} messengers", format::list(several)),
+    };
+    let peers = || groups.iter().flat_map(|group| group.peers.iter().copied());
+    match (peers().min(), peers().max()) {
+        (Some(min), Some(max)) if min < max => {
+            format!(
+                "{who} at {} to {}",
+                format::count(u64::from(min)),
+                format::peers(max)
+            )
+        }
+        (Some(only), Some(_)) => format!("{who} at {}", format::peers(only)),
+        _ => "A run without samples".to_string(),
+    }
+}
+
+/// The findings by section, and the rules they refer to, each once.
+fn findings(sections: &[Section]) -> (Vec<Findings<'_>>, Vec<&str>) {
+    let mut rules: Vec<&str> = Vec::new();
+    let mut all = Vec::new();
+    for section in sections {
+        let items: Vec<(&str, &str, usize)> = section
+            .findings
+            .iter()
+            .map(|finding| {
+                let known = rules.iter().position(|rule| *rule == finding.rule);
+                let rule = known.unwrap_or_else(|| {
+                    rules.push(&finding.rule);
+                    rules.len() - 1
+                });
+                (finding.topic, finding.text.as_str(), rule + 1)
+            })
+            .collect();
+        if !items.is_empty() {
+            all.push(Findings {
+                title: &section.title,
+                id: &section.id,
+                items,
+            });
+        }
+    }
+    (all, rules)
 }

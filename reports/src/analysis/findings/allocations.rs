@@ -1,0 +1,83 @@
+//! How often each messenger allocates for a message.
+
+use super::Finding;
+use crate::analysis::group::Group;
+use crate::analysis::interval::Interval;
+use crate::format;
+use crate::record::Allocations;
+
+pub(super) fn finding(group: &Group<'_>) -> Option<Finding> {
+    let rates: Vec<String> = group
+        .messengers()
+        .filter_map(|kind| {
+            let counted = group
+                .cells()
+                .filter(|(of, _, _)| *of == kind)
+                .flat_map(|(_, _, cell)| &cell.rounds)
+                .filter_map(|measured| measured.sample.allocations.as_ref());
+            let (times, bytes): (Vec<f64>, Vec<f64>) = counted.filter_map(a_message).unzip();
+            let (times, bytes) = (Interval::over(times)?, Interval::over(bytes)?);
+            Some(format!(
+                "{} allocates {} times a message ({} bytes)",
+                kind.label(),
+                format::number(times.median),
+                format::number(bytes.median)
+            ))
+        })
+        .collect();
+    if rates.is_empty() {
+        return None;
+    }
+    Some(Finding {
+        topic: "Allocations",
+        text: format!("{}.", format::list(&rates)),
+        rule: "Allocations and reallocations of the side under test over the measured interval, divided by its \
+               messages; median over all samples of the counting binary."
+            .to_string(),
+    })
+}
+
+/// Allocations and allocated bytes per message; `None` when no message was handled.
+fn a_message(counted: &Allocations) -> Option<(f64, f64)> {
+    let messages = counted.messages as f64;
+    (counted.messages > 0).then(|| {
+        (
+            counted.count as f64 / messages,
+            counted.bytes as f64 / messages,
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::record::Allocations;
+    use crate::testing::{Builder, text};
+
+    #[test]
+    fn allocations_are_stated_per_message() {
+        let run = Builder::default()
+            .each(&["simple", "async"], &[4], 1, |sample| {
+                let count = if sample.messenger == "simple" { 310 } else { 2 };
+                sample.allocations = Some(Allocations {
+                    count,
+                    bytes: 6_400,
+                    messages: 100,
+                });
+            })
+            .build();
+        assert_eq!(
+            text(&run, "Allocations"),
+            [
+                "simple allocates 3.10 times a message (64 bytes) and async allocates 0.0200 times a message (64 bytes)."
+            ]
+        );
+    }
+
+    #[test]
+    fn uncounted_allocations_stay_silent() {
+        let run = Builder::default()
+            .each(&["simple"], &[4], 3, |_| {})
+            .build();
+        assert!(text(&run, "Allocations").is_empty());
+    }
+}

@@ -1,0 +1,332 @@
+//! Which of two messengers does better, at which peer counts, and where one overtakes the other.
+
+use super::{Finding, ROUNDS_MIN, tail_is_thick};
+use crate::analysis::group::Group;
+use crate::analysis::kind::Kind;
+use crate::analysis::metric::Metric;
+use crate::analysis::ratio::paired;
+use crate::format;
+use crate::record::Workload;
+
+/// Differences below this share are not called differences, however well the rounds agree.
+const EFFECT_MIN: f64 = 0.03;
+
+/// The outcome at one peer count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    First,
+    Second,
+    Unclear,
+}
+
+/// The outcome at one peer count, with the ratio first / second.
+#[derive(Clone, Copy, Debug)]
+struct Bout {
+    peers: u32,
+    verdict: Verdict,
+    ratio: f64,
+}
+
+pub(super) fn findings(group: &Group<'_>) -> Vec<Finding> {
+    let metrics: &[Metric] = match group.workload {
+        Workload::PingPong => &[
+            Metric::P50,
+            Metric::P99,
+            Metric::Throughput,
+            Metric::Cpu,
+            Metric::Connect,
+        ],
+        Workload::Stream => &[Metric::Throughput, Metric::Cpu],
+    };
+    let kinds: Vec<&Kind> = group.messengers().collect();
+    let mut findings = Vec::new();
+    for (i, second) in kinds.iter().enumerate() {
+        // The messenger listed later is the newer design: sentences speak of it against the older one.
+        for first in &kinds[i + 1..] {
+            findings.extend(
+                metrics
+                    .iter()
+                    .filter_map(|metric| finding(group, first, second, *metric)),
+            );
+        }
+    }
+    findings
+}
+
+fn finding(group: &Group<'_>, first: &Kind, second: &Kind, metric: Metric) -> Option<Finding> {
+    let bouts: Vec<Bout> = group
+        .peers
+        .iter()
+        .filter_map(|peers| bout(group, first, second, *peers, metric))
+        .collect();
+    if bouts.is_empty() {
+        return None;
+    }
+    let text = sentence(group, first, second, metric, &bouts);
+    Some(Finding {
+        topic: topic(metric),
+        text,
+        rule: format!(
+            "At each peer count, a difference is claimed when both have at least {ROUNDS_MIN} rounds, their per-round \
+             intervals do not overlap and they differ by {} or more. Ratios are medians of per-round ratios.",
+            format::percent(EFFECT_MIN)
+        ),
+    })
+}
+
+fn topic(metric: Metric) -> &'static str {
+    match metric {
+        Metric::Cpu => "CPU",
+        Metric::Throughput => "Throughput",
+        Metric::Connect => "Connect",
+        _ => "Latency",
+    }
+}
+
+fn bout(
+    group: &Group<'_>,
+    first: &Kind,
+    second: &Kind,
+    peers: u32,
+    metric: Metric,
+) -> Option<Bout> {
+    let (one, two) = (group.cell(first, peers)?, group.cell(second, peers)?);
+    if !(tail_is_thick(one, metric) && tail_is_thick(two, metric)) {
+        return None;
+    }
+    let (one, two) = (one.point(metric)?.interval, two.point(metric)?.interval);
+    if one.rounds.min(two.rounds) < ROUNDS_MIN {
+        return None;
+    }
+    let ratio = paired(group, first, second, peers, metric)?.median;
+    let clear = !one.overlaps(&two) && (ratio - 1.0).abs() >= EFFECT_MIN;
+    let verdict = match (clear, (ratio > 1.0) == metric.more_is_better()) {
+        (false, _) => Verdict::Unclear,
+        (true, true) => Verdict::First,
+        (true, false) => Verdict::Second,
+    };
+    Some(Bout {
+        peers,
+        verdict,
+        ratio,
+    })
+}
+
+fn sentence(
+    group: &Group<'_>,
+    first: &Kind,
+    second: &Kind,
+    metric: Metric,
+    bouts: &[Bout],
+) -> String {
+    let (one, two, noun) = (first.label(), second.label(), metric.noun());
+    let better = if metric.more_is_better() {
+        "higher"
+    } else {
+        "lower"
+    };
+    let clear: Vec<&Bout> = bouts
+        .iter()
+        .filter(|bout| bout.verdict != Verdict::Unclear)
+        .collect();
+    let unclear = at(bouts, Verdict::Unclear);
+    let (Some(start), Some(end)) = (clear.first(), clear.last()) else {
+        return format!(
+            "No clear difference in {noun} between {two} and {one} {}.",
+            unclear
+        );
+    };
+    let changes = clear
+        .windows(2)
+        .filter(|pair| pair[0].verdict != pair[1].verdict)
+        .count();
+    let elsewhere = if clear.len() == bouts.len() {
+        String::new()
+    } else {
+        format!(" No clear difference {unclear}.")
+    };
+    let winner = |verdict| {
+        if verdict == Verdict::First {
+            (one, two)
+        } else {
+            (two, one)
+        }
+    };
+    match changes {
+        0 => {
+            let (better_one, other) = winner(start.verdict);
+            let ratios = clear.iter().map(|bout| {
+                if start.verdict == Verdict::First {
+                    bout.ratio
+                } else {
+                    1.0 / bout.ratio
+                }
+            });
+            let place = if clear.len() == bouts.len() && bouts.len() > 1 {
+                "at every peer count".to_string()
+            } else {
+                at(bouts, start.verdict)
+            };
+            format!(
+                "{better_one}'s {noun} is {better} than {other}'s {place}: {}.{elsewhere}",
+                range(ratios)
+            )
+        }
+        1 => {
+            let (before, after) = (winner(start.verdict).0, winner(end.verdict).0);
+            let turn = clear
+                .windows(2)
+                .find(|pair| pair[0].verdict != pair[1].verdict);
+            let (last, next) = turn.map_or((*start, *end), |pair| (pair[0], pair[1]));
+            let caveat = if load_changes(group, first, last.peers, next.peers) {
+                " The load changes between the two as well."
+            } else {
+                ""
+            };
+            format!(
+                "{after} overtakes {before} in {noun} between {} and {}: {one} has {} of {two}'s at {}, {} at \
+                 {}.{caveat}{elsewhere}",
+                format::count(u64::from(last.peers)),
+                format::peers(next.peers),
+                format::ratio(last.ratio),
+                format::count(u64::from(last.peers)),
+                format::ratio(next.ratio),
+                format::count(u64::from(next.peers)),
+            )
+        }
+        _ => format!(
+            "{noun} is {better} for {one} {}, and for {two} {}.{elsewhere}",
+            at(bouts, Verdict::First),
+            at(bouts, Verdict::Second)
+        ),
+    }
+}
+
+/// Whether requests in flight or the load side differ between two peer counts.
+fn load_changes(group: &Group<'_>, kind: &Kind, from: u32, to: u32) -> bool {
+    let load = |peers| group.cell(kind, peers).and_then(|cell| cell.load());
+    load(from) != load(to)
+}
+
+/// `at 1, 4 and 16 peers`.
+fn at(bouts: &[Bout], verdict: Verdict) -> String {
+    let counts: Vec<&Bout> = bouts
+        .iter()
+        .filter(|bout| bout.verdict == verdict)
+        .collect();
+    let names: Vec<String> = counts
+        .iter()
+        .map(|bout| format::count(u64::from(bout.peers)))
+        .collect();
+    let noun = if counts.len() == 1 && counts[0].peers == 1 {
+        "peer"
+    } else {
+        "peers"
+    };
+    format!("at {} {noun}", format::list(&names))
+}
+
+/// `0.43×`, or `0.43× to 0.52×`.
+fn range(ratios: impl Iterator<Item = f64>) -> String {
+    let (low, high) = ratios.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), ratio| {
+        (low.min(ratio), high.max(ratio))
+    });
+    let (low, high) = (format::ratio(low), format::ratio(high));
+    if low == high {
+        low
+    } else {
+        format!("{low} to {high}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{Builder, text};
+
+    /// Latency by messenger, peers and round.
+    fn latency(of: impl Fn(&str, u32, u32) -> u64, peers: &[u32], rounds: u32) -> Vec<String> {
+        let run = Builder::default()
+            .each(&["simple", "async"], peers, rounds, |sample| {
+                let ns = of(&sample.messenger, sample.peers, sample.round);
+                Builder::constant_latency(sample, ns, 20_000);
+            })
+            .build();
+        text(&run, "Latency")
+    }
+
+    #[test]
+    fn a_messenger_that_wins_everywhere_wins_at_every_count() {
+        let text = latency(
+            |kind, _, round| {
+                if kind == "simple" {
+                    40_000 + u64::from(round) * 100
+                } else {
+                    20_000
+                }
+            },
+            &[4, 64],
+            3,
+        );
+        assert!(
+            text[0].starts_with(
+                "async's median round trip is lower than simple's at every peer count: 0."
+            ),
+            "{text:?}"
+        );
+    }
+
+    #[test]
+    fn overlapping_rounds_are_no_clear_difference() {
+        let text = latency(
+            |kind, _, round| {
+                if kind == "simple" {
+                    20_000 + u64::from(round) * 9_000
+                } else {
+                    25_000
+                }
+            },
+            &[4, 64],
+            3,
+        );
+        assert_eq!(
+            text[0],
+            "No clear difference in median round trip between simple and async at 4 and 64 peers."
+        );
+    }
+
+    #[test]
+    fn two_rounds_claim_nothing() {
+        assert!(
+            latency(
+                |kind, _, _| if kind == "simple" { 40_000 } else { 20_000 },
+                &[4],
+                2
+            )
+            .is_empty()
+        );
+    }
+
+    #[test]
+    fn the_place_where_one_overtakes_the_other_is_named() {
+        let text = latency(
+            |kind, peers, _| match (kind, peers) {
+                ("simple", 4) => 10_000,
+                ("simple", _) => 40_000,
+                _ => 20_000,
+            },
+            &[4, 64],
+            3,
+        );
+        assert!(text[0].starts_with("async overtakes simple in median round trip between 4 and 64 peers: async has 2.00× of simple's at 4, 0.50"), "{text:?}");
+    }
+
+    #[test]
+    fn a_tiny_difference_is_none_however_steady() {
+        let text = latency(
+            |kind, _, _| if kind == "simple" { 20_200 } else { 20_000 },
+            &[4],
+            5,
+        );
+        assert!(text[0].starts_with("No clear difference"), "{text:?}");
+    }
+}

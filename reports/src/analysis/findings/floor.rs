@@ -1,0 +1,111 @@
+//! How far each messenger is from the bare socket of the same run.
+
+use super::{Finding, ratio_spread, tail_is_thick};
+use crate::analysis::group::Group;
+use crate::analysis::metric::Metric;
+use crate::analysis::ratio::paired;
+use crate::format;
+use crate::record::Workload;
+
+pub(super) fn findings(group: &Group<'_>) -> Vec<Finding> {
+    let metrics: &[Metric] = match group.workload {
+        Workload::PingPong => &[Metric::P50, Metric::P99],
+        Workload::Stream => &[Metric::Throughput],
+    };
+    let mut ends: Vec<u32> = group
+        .peers
+        .first()
+        .into_iter()
+        .chain(group.peers.last())
+        .copied()
+        .collect();
+    ends.dedup();
+    let each = ends
+        .iter()
+        .flat_map(|peers| metrics.iter().map(|metric| (*peers, *metric)));
+    each.filter_map(|(peers, metric)| finding(group, peers, metric))
+        .collect()
+}
+
+fn finding(group: &Group<'_>, peers: u32, metric: Metric) -> Option<Finding> {
+    let floor = group.floor()?;
+    if !tail_is_thick(group.cell(floor, peers)?, metric) {
+        return None;
+    }
+    let ratios: Vec<String> = group
+        .messengers()
+        .filter(|kind| {
+            group
+                .cell(kind, peers)
+                .is_some_and(|cell| tail_is_thick(cell, metric))
+        })
+        .filter_map(|kind| {
+            let ratio = paired(group, kind, floor, peers, metric)?;
+            let median = format::ratio(ratio.median);
+            Some(format!(
+                "{median} for {} ({})",
+                kind.label(),
+                ratio_spread(&ratio)
+            ))
+        })
+        .collect();
+    if ratios.is_empty() {
+        return None;
+    }
+    Some(Finding {
+        topic: "Floor",
+        text: format!(
+            "At {}, {} relative to the bare socket is {}.",
+            format::peers(peers),
+            metric.noun(),
+            format::list(&ratios)
+        ),
+        rule: "Median of the per-round ratios to the bare-TCP floor measured in the same round; percentiles with \
+               fewer than 100 values beyond them are left out."
+            .to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{Builder, text};
+
+    #[test]
+    fn ratios_to_the_floor_are_paired_by_round() {
+        // The machine is twice as slow in round 1; the ratio is not.
+        let run = Builder::default()
+            .each(&["async", "tcp"], &[1], 3, |sample| {
+                let machine = if sample.round == 1 { 2 } else { 1 };
+                let own = if sample.messenger == "tcp" {
+                    20_000
+                } else {
+                    30_000
+                };
+                Builder::constant_latency(sample, machine * own, 20_000);
+            })
+            .build();
+        let text = text(&run, "Floor");
+        assert_eq!(text.len(), 2);
+        assert!(text[0].starts_with(
+            "At 1 peer, median round trip relative to the bare socket is 1.50× for async"
+        ));
+    }
+
+    #[test]
+    fn a_thin_tail_gives_no_sentence() {
+        let run = Builder::default()
+            .each(&["async", "tcp"], &[1], 3, |sample| {
+                Builder::constant_latency(sample, 20_000, 1_000);
+            })
+            .build();
+        let text = text(&run, "Floor");
+        assert_eq!(text.len(), 1, "{text:?}");
+        assert!(text[0].contains("median"));
+    }
+
+    #[test]
+    fn without_a_floor_there_is_nothing_to_say() {
+        let run = Builder::default().each(&["async"], &[1], 3, |_| {}).build();
+        assert!(text(&run, "Floor").is_empty());
+    }
+}

@@ -1,0 +1,118 @@
+//! What an added peer costs in resident memory.
+
+use std::collections::BTreeMap;
+
+use super::{Finding, quantity_spread};
+use crate::analysis::group::Group;
+use crate::analysis::interval::Interval;
+use crate::analysis::kind::Kind;
+use crate::analysis::metric::Metric;
+use crate::format::{self, Quantity};
+
+/// Peers from which on the slope is taken when it can be: below, fixed costs that start with the first peers (pools,
+/// helper threads, allocator arenas) would be charged to each peer.
+const PEERS_FROM: u32 = 64;
+
+/// The slope is taken over at least this factor of peers, else noise of the resident set drowns it.
+const SPAN_MIN: u32 = 4;
+
+pub(super) fn finding(group: &Group<'_>) -> Option<Finding> {
+    let (from, to) = span(&group.peers)?;
+    let costs: Vec<String> = group
+        .messengers()
+        .filter_map(|kind| {
+            let slope = slope(group, kind, from, to)?;
+            let spread = quantity_spread(&slope, Quantity::Bytes);
+            let cost = if slope.low <= 0.0 {
+                "no measurable memory".to_string()
+            } else {
+                Quantity::Bytes.show(slope.median)
+            };
+            Some(format!("{} {cost} ({spread})", kind.label()))
+        })
+        .collect();
+    if costs.is_empty() {
+        return None;
+    }
+    Some(Finding {
+        topic: "Memory",
+        text: format!("An added peer costs {}.", format::list(&costs)),
+        rule: format!(
+            "Growth of the resident set of the side under test from {} to {}, divided by the peers added; median \
+             and spread of the per-round figures.",
+            format::peers(from),
+            format::peers(to)
+        ),
+    })
+}
+
+/// The peer counts between which the slope is taken.
+fn span(peers: &[u32]) -> Option<(u32, u32)> {
+    let to = *peers.last()?;
+    let wide = |from: &&u32| from.saturating_mul(SPAN_MIN) <= to;
+    let from = peers
+        .iter()
+        .filter(|peers| **peers >= PEERS_FROM)
+        .find(wide);
+    let from = from.or_else(|| peers.iter().find(wide))?;
+    Some((*from, to))
+}
+
+fn slope(group: &Group<'_>, kind: &Kind, from: u32, to: u32) -> Option<Interval> {
+    let few: BTreeMap<u32, f64> = group.cell(kind, from)?.per_round(Metric::Rss).collect();
+    let many = group.cell(kind, to)?.per_round(Metric::Rss);
+    let slopes =
+        many.filter_map(|(round, rss)| Some((rss - few.get(&round)?) / f64::from(to - from)));
+    Interval::over(slopes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Builder, text};
+
+    #[test]
+    fn the_slope_leaves_fixed_costs_out() {
+        let run = Builder::default()
+            .each(&["simple", "async"], &[1, 64, 1024], 3, |sample| {
+                let a_peer = if sample.messenger == "simple" {
+                    24 * 1024
+                } else {
+                    2 * 1024
+                };
+                sample.server.rss = 5_000_000 + u64::from(sample.peers) * a_peer;
+                if sample.peers == 1 {
+                    sample.server.rss = 1_000_000;
+                }
+            })
+            .build();
+        assert_eq!(
+            text(&run, "Memory"),
+            [
+                "An added peer costs simple 24 KiB (in all 3 rounds) and async 2 KiB (in all 3 rounds)."
+            ]
+        );
+    }
+
+    #[test]
+    fn a_slope_within_the_noise_is_not_a_cost() {
+        let run = Builder::default()
+            .each(&["async"], &[64, 1024], 3, |sample| {
+                sample.server.rss = 5_000_000;
+                if sample.peers == 1024 && sample.round == 1 {
+                    sample.server.rss -= 4096;
+                }
+            })
+            .build();
+        assert!(text(&run, "Memory")[0].contains("async no measurable memory"));
+    }
+
+    #[test]
+    fn peer_counts_too_close_together_give_no_slope() {
+        assert_eq!(span(&[64, 128]), None);
+        assert_eq!(span(&[16]), None);
+        assert_eq!(span(&[]), None);
+        assert_eq!(span(&[1, 4, 16, 64, 256, 1024]), Some((64, 1024)));
+        assert_eq!(span(&[1, 4, 16]), Some((1, 16)));
+    }
+}

@@ -1,0 +1,9 @@
+//! From samples to points, intervals, ratios and sentences. Nothing here draws.
+
+pub(crate) mod findings;
+pub(crate) mod group;
+pub(crate) mod interval;
+pub(crate) mod kind;
+pub(crate) mod metric;
+pub(crate) mod ratio;
+pub(crate) mod warnings;

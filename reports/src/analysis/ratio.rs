@@ -1,0 +1,27 @@
+//! Ratios of two kinds in the same run, paired round by round.
+//!
+//! The machine drifts between rounds; within a round both were measured close together, so the ratio of a round is
+//! worth more than the ratio of two medians.
+
+use std::collections::BTreeMap;
+
+use super::group::Group;
+use super::interval::Interval;
+use super::kind::Kind;
+use super::metric::Metric;
+
+/// The per-round ratios `of / to` of a figure at one peer count; `None` when no round has both.
+pub(crate) fn paired(
+    group: &Group<'_>,
+    of: &Kind,
+    to: &Kind,
+    peers: u32,
+    metric: Metric,
+) -> Option<Interval> {
+    let of = group.cell(of, peers)?;
+    let to: BTreeMap<u32, f64> = group.cell(to, peers)?.per_round(metric).collect();
+    let pairs = of
+        .per_round(metric)
+        .filter_map(|(round, value)| Some(value / to.get(&round)?));
+    Interval::over(pairs)
+}

@@ -1,0 +1,158 @@
+//! One figure against peers: its plot and its table.
+
+use super::table::{self, Table};
+use crate::analysis::group::{Group, Point};
+use crate::analysis::interval::Interval;
+use crate::analysis::kind::Kind;
+use crate::analysis::metric::Metric;
+use crate::charts::{Axis, Caption, DrawError, Mark, Plot, Series};
+use crate::format::{self, Unit};
+
+/// A plot with its heading and its table.
+pub(super) struct Figure {
+    /// Identifier within the page.
+    pub(super) id: String,
+    /// Heading.
+    pub(super) title: String,
+    /// What it shows, in a sentence.
+    pub(super) meaning: String,
+    /// The plot.
+    pub(super) svg: String,
+    /// The same figures as numbers.
+    pub(super) table: Table,
+}
+
+impl Figure {
+    /// The figure of a metric against peers; `None` when no sample has it.
+    ///
+    /// # Errors
+    ///
+    /// When the plot cannot be drawn.
+    pub(super) fn new(
+        group: &Group<'_>,
+        metric: Metric,
+        section: &str,
+    ) -> Result<Option<Figure>, DrawError> {
+        let lines: Vec<(&Kind, Vec<(u32, Point)>)> = group
+            .kinds
+            .iter()
+            .map(|kind| (kind, group.series(kind, metric)))
+            .filter(|(_, points)| !points.is_empty())
+            .collect();
+        let all = || {
+            lines
+                .iter()
+                .flat_map(|(_, points)| points.iter().map(|(_, point)| point))
+        };
+        let Some(middle) = Interval::over(all().map(|point| point.value)) else {
+            return Ok(None);
+        };
+        let unit = metric.quantity().unit_for(middle.median);
+        let values = all().flat_map(|point| [point.value, point.interval.low, point.interval.high]);
+        let plot = Plot {
+            x: Axis::peers(&group.peers),
+            y: Axis::values(
+                &axis_name(metric, unit),
+                values.map(|value| value / unit.factor),
+            ),
+            series: lines
+                .iter()
+                .map(|(kind, points)| series(group, kind, points, metric, unit))
+                .collect(),
+        };
+        let id = format!("{section}-{}", metric.slug());
+        let caption = Caption {
+            id: id.clone(),
+            title: format!("{} against connected peers", metric.title()),
+            description: describe(&lines, metric),
+        };
+        Ok(Some(Figure {
+            id,
+            title: metric.title().to_string(),
+            meaning: metric.meaning().to_string(),
+            svg: plot.draw(&caption)?,
+            table: table::of_metric(group, metric, unit),
+        }))
+    }
+}
+
+fn axis_name(metric: Metric, unit: Unit) -> String {
+    match metric {
+        Metric::Threads => "threads".to_string(),
+        Metric::Switches => "switches a message".to_string(),
+        Metric::Cpu => format!("{} a message", unit.name),
+        Metric::P50 | Metric::P99 | Metric::P999 => format!("{}, round trip", unit.name),
+        _ => unit.name.to_string(),
+    }
+}
+
+fn series(
+    group: &Group<'_>,
+    kind: &Kind,
+    points: &[(u32, Point)],
+    metric: Metric,
+    unit: Unit,
+) -> Series {
+    let load = |peers: u32| group.cell(kind, peers).and_then(|cell| cell.load());
+    let joins = |one: u32, two: u32| !metric.depends_on_load() || load(one) == load(two);
+    let place = |(peers, point): &(u32, Point)| (f64::from(*peers), point.value / unit.factor);
+    let mark = |(peers, point): &(u32, Point)| Mark {
+        x: f64::from(*peers),
+        y: point.value / unit.factor,
+        interval: (
+            point.interval.low / unit.factor,
+            point.interval.high / unit.factor,
+        ),
+        tip: tip(kind, *peers, point, metric),
+    };
+    Series {
+        slot: kind.slot,
+        name: kind.label().to_string(),
+        pieces: points
+            .chunk_by(|(one, _), (two, _)| joins(*one, *two))
+            .map(|piece| piece.iter().map(place).collect())
+            .collect(),
+        faint: Vec::new(),
+        marks: points.iter().map(mark).collect(),
+    }
+}
+
+/// `async at 64 peers: 118 µs (110 µs–124 µs)`.
+fn tip(kind: &Kind, peers: u32, point: &Point, metric: Metric) -> String {
+    let quantity = metric.quantity();
+    let head = format!(
+        "{} at {}: {}",
+        kind.label(),
+        format::peers(peers),
+        quantity.show(point.value)
+    );
+    if point.interval.rounds < 2 {
+        return head;
+    }
+    let (low, high) = (
+        quantity.show(point.interval.low),
+        quantity.show(point.interval.high),
+    );
+    format!(
+        "{head} ({low}–{high}, {})",
+        format::plural(point.interval.rounds as u64, "round")
+    )
+}
+
+/// The ends of each line, for those who cannot see it.
+fn describe(lines: &[(&Kind, Vec<(u32, Point)>)], metric: Metric) -> String {
+    let quantity = metric.quantity();
+    let ends: Vec<String> = lines
+        .iter()
+        .filter_map(|(kind, points)| {
+            let ((first, from), (last, to)) = (points.first()?, points.last()?);
+            let start = format!("{} at {}", quantity.show(from.value), format::peers(*first));
+            if first == last {
+                return Some(format!("{}: {start}", kind.label()));
+            }
+            let end = format!("{} at {}", quantity.show(to.value), format::peers(*last));
+            Some(format!("{}: from {start} to {end}", kind.label()))
+        })
+        .collect();
+    format!("{}. All figures are in the table below.", ends.join("; "))
+}

@@ -1,0 +1,188 @@
+//! The part of the page for one workload and size.
+
+use super::figure::Figure;
+use super::table::{self, Table};
+use crate::analysis::findings::{self, Finding};
+use crate::analysis::group::Group;
+use crate::analysis::metric::Metric;
+use crate::charts::{DrawError, swatch};
+use crate::format;
+use crate::record::Workload;
+
+/// One messenger in the legend.
+pub(super) struct Legend {
+    /// Its name.
+    pub(super) name: String,
+    /// CSS class of its colour.
+    pub(super) class: &'static str,
+    /// Its line and marker.
+    pub(super) swatch: String,
+}
+
+/// One workload and size.
+pub(super) struct Section {
+    /// Identifier within the page.
+    pub(super) id: String,
+    /// Heading.
+    pub(super) title: String,
+    /// What was done, from the samples.
+    pub(super) lead: String,
+    /// Its messengers.
+    pub(super) legend: Vec<Legend>,
+    /// What the data say.
+    pub(super) findings: Vec<Finding>,
+    /// Figures against peers.
+    pub(super) figures: Vec<Figure>,
+    /// Percentile curves.
+    pub(super) curves: Vec<Figure>,
+    /// Ratios to the floor.
+    pub(super) ratios: Option<Table>,
+    /// Threads by name, and the messengers' own counters.
+    pub(super) details: Vec<Table>,
+}
+
+impl Section {
+    /// Draws the section of a group.
+    ///
+    /// # Errors
+    ///
+    /// When a figure cannot be drawn.
+    pub(super) fn new(group: &Group<'_>) -> Result<Section, DrawError> {
+        let id = format!("{}-{}", slug(group.workload), group.size);
+        let figures = Metric::of(group.workload)
+            .iter()
+            .filter_map(|metric| Figure::new(group, *metric, &id).transpose())
+            .collect::<Result<Vec<Figure>, DrawError>>()?;
+        let mut ends: Vec<u32> = group
+            .peers
+            .first()
+            .into_iter()
+            .chain(group.peers.last())
+            .copied()
+            .collect();
+        ends.dedup();
+        let curves = ends
+            .iter()
+            .filter_map(|peers| Figure::percentiles(group, *peers, &id).transpose())
+            .collect::<Result<Vec<Figure>, DrawError>>()?;
+        let legend = group
+            .kinds
+            .iter()
+            .map(|kind| {
+                let name = kind.label().to_string();
+                Ok(Legend {
+                    name,
+                    class: kind.slot.class(),
+                    swatch: swatch(kind.slot)?,
+                })
+            })
+            .collect::<Result<Vec<Legend>, DrawError>>()?;
+        let threads = table::of_names(
+            group,
+            "Threads by name of the side under test",
+            "name",
+            |s| &s.server.threads_by_name,
+        );
+        let counters = table::of_names(
+            group,
+            "Counters of the messenger under test",
+            "counter",
+            |s| &s.server.counters,
+        );
+        Ok(Section {
+            title: title(group.workload, group.size),
+            lead: lead(group),
+            legend,
+            findings: findings::of(group),
+            figures,
+            curves,
+            ratios: table::of_ratios(group),
+            details: threads.into_iter().chain(counters).collect(),
+            id,
+        })
+    }
+}
+
+fn slug(workload: Workload) -> &'static str {
+    match workload {
+        Workload::PingPong => "ping-pong",
+        Workload::Stream => "stream",
+    }
+}
+
+/// `Ping-pong of 4 KiB requests`.
+pub(super) fn title(workload: Workload, size: u64) -> String {
+    match workload {
+        Workload::PingPong => format!("Ping-pong of {} requests", format::size(size)),
+        Workload::Stream => format!("Stream of {} messages", format::size(size)),
+    }
+}
+
+/// What was sent, with how much in flight and by whom, as the samples say it.
+fn lead(group: &Group<'_>) -> String {
+    let what = match group.workload {
+        Workload::PingPong => {
+            "Requests are answered by small replies; latency is the round trip, from sending a request to having its reply."
+        }
+        Workload::Stream => "Messages go one way, within a window that the receiver grants.",
+    };
+    let in_flight = by_peers(group, |peers| {
+        let mut cells = group
+            .kinds
+            .iter()
+            .filter_map(|kind| group.cell(kind, peers)?.load());
+        cells
+            .next()
+            .map(|(in_flight, _)| format::count(u64::from(in_flight)))
+    });
+    let load = by_peers(group, |peers| {
+        let mut loads: Vec<&str> = Vec::new();
+        for kind in group.messengers() {
+            let (_, load) = group.cell(kind, peers)?.load()?;
+            loads.push(if load == kind.name {
+                "the same messenger"
+            } else {
+                load
+            });
+        }
+        // A messenger that is its own load side everywhere needs no mention where another one names it.
+        if loads.iter().any(|load| *load != "the same messenger") {
+            loads.retain(|load| *load != "the same messenger");
+        }
+        loads.dedup();
+        Some(format::list(&loads))
+    });
+    let mut lead = what.to_string();
+    if !in_flight.is_empty() {
+        lead.push_str(&format!(" In flight in all: {}.", in_flight.join("; ")));
+    }
+    if !load.is_empty() {
+        lead.push_str(&format!(" Load side: {}.", load.join("; ")));
+    }
+    if in_flight.len() > 1 || load.len() > 1 {
+        lead.push_str(" Lines that depend on the load are broken where it changes.");
+    }
+    lead
+}
+
+/// What holds at which peer counts, runs of the same taken together: `1 at 1 peer`, `16 at 4 to 1,024 peers`.
+fn by_peers(group: &Group<'_>, say: impl Fn(u32) -> Option<String>) -> Vec<String> {
+    let said: Vec<(u32, String)> = group
+        .peers
+        .iter()
+        .filter_map(|peers| Some((*peers, say(*peers).filter(|text| !text.is_empty())?)))
+        .collect();
+    let runs = said.chunk_by(|(_, one), (_, two)| one == two);
+    runs.filter_map(|run| {
+        let ((from, text), (to, _)) = (run.first()?, run.last()?);
+        if from == to {
+            return Some(format!("{text} at {}", format::peers(*from)));
+        }
+        Some(format!(
+            "{text} at {} to {}",
+            format::count(u64::from(*from)),
+            format::peers(*to)
+        ))
+    })
+    .collect()
+}
