@@ -93,13 +93,10 @@ pub trait Dispatcher: Send + Sync {
         let _ = (connection, message);
     }
 
-    /// A queued message. Dispatchers are asked in order until one takes it.
-    ///
-    /// # Errors
-    /// Gives the message back when it is not this dispatcher's.
-    fn ms_dispatch(&self, connection: &Connection, message: Message) -> Result<(), Message> {
+    /// A queued message. Dispatchers are asked in order until one takes it; one whose message it is not gives it back.
+    fn ms_dispatch(&self, connection: &Connection, message: Message) -> Option<Message> {
         let _ = connection;
-        Err(message)
+        Some(message)
     }
 
     /// Which of the queued events below this dispatcher wants. Asked once, when it is added.
@@ -144,9 +141,10 @@ pub trait Dispatcher: Send + Sync {
         false
     }
 
-    /// Credentials to show a peer of this type; the first dispatcher that gives some is taken.
-    fn ms_get_authorizer(&self, peer: EntityType) -> Option<Authorizer> {
-        let _ = peer;
+    /// Credentials to show a peer of this type; the first dispatcher that gives some is taken. Asked again, at most
+    /// twice for one link, when the peer rejects them or answers with a challenge.
+    fn ms_get_authorizer(&self, peer: EntityType, challenge: Option<&[u8]>) -> Option<Authorizer> {
+        let _ = (peer, challenge);
         None
     }
 

@@ -81,11 +81,7 @@ impl EntityName {
 
 impl fmt::Display for EntityName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.num == EntityName::NEW {
-            write!(f, "{}.?", self.kind)
-        } else {
-            write!(f, "{}.{}", self.kind, self.num)
-        }
+        if self.num == EntityName::NEW { write!(f, "{}.?", self.kind) } else { write!(f, "{}.{}", self.kind, self.num) }
     }
 }
 

@@ -21,7 +21,9 @@ pub enum Error {
         source: io::Error,
     },
     /// No free port to bind to.
-    #[error("{address} is in use: stop what listens there, choose another port, or pass port 0 to search ms_bind_port_min..ms_bind_port_max")]
+    #[error(
+        "{address} is in use: stop what listens there, choose another port, or pass port 0 to search ms_bind_port_min..ms_bind_port_max"
+    )]
     AddressInUse {
         /// The address asked for.
         address: SocketAddr,
@@ -30,7 +32,9 @@ pub enum Error {
     #[error("misuse: {0}")]
     Misuse(&'static str),
     /// The connection's queue is full; the message was not taken.
-    #[error("the queue to {peer} holds {queued} bytes, its bound (ms_out_queue_max_bytes): wait for replies before sending more")]
+    #[error(
+        "the queue to {peer} holds {queued} bytes, its bound (ms_out_queue_max_bytes): wait for replies before sending more"
+    )]
     QueueFull {
         /// The connection's peer.
         peer: EntityAddr,

@@ -171,12 +171,7 @@ pub trait Messenger: Send + Sync {
     }
 
     /// Attaches throttles to the policy for peers of type `kind` (a copy of the default policy if it has none yet).
-    fn set_policy_throttlers(
-        &self,
-        kind: EntityType,
-        bytes: Option<Arc<Throttle>>,
-        messages: Option<Arc<Throttle>>,
-    ) {
+    fn set_policy_throttlers(&self, kind: EntityType, bytes: Option<Arc<Throttle>>, messages: Option<Arc<Throttle>>) {
         self.core().set_policy_throttlers(kind, bytes, messages);
     }
 

@@ -1,0 +1,111 @@
+//! A thread that works off a queue, started with the first item.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle, ThreadId};
+
+/// A queue and the thread that drains it. A messenger that never queues anything never has the thread.
+pub(crate) struct QueueThread<Q> {
+    name: &'static str,
+    shared: Arc<Shared<Q>>,
+}
+
+struct Shared<Q> {
+    state: Mutex<State<Q>>,
+    changed: Condvar,
+}
+
+struct State<Q> {
+    queue: Q,
+    stopping: bool,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl<Q: Send + 'static> QueueThread<Q> {
+    pub(crate) fn new(name: &'static str, queue: Q) -> QueueThread<Q> {
+        let state = State { queue, stopping: false, thread: None };
+        QueueThread { name, shared: Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() }) }
+    }
+
+    /// Lets `push` add to the queue. The thread, started if need be, takes items with `pop` and gives them to the
+    /// function that `run` makes.
+    pub(crate) fn push<T, R>(
+        &self,
+        push: impl FnOnce(&mut Q),
+        pop: fn(&mut Q) -> Option<T>,
+        run: impl FnOnce() -> R,
+    ) -> std::io::Result<()>
+    where
+        T: 'static,
+        R: FnMut(T) + Send + 'static,
+    {
+        let mut state = self.lock();
+        if state.stopping {
+            return Ok(());
+        }
+        push(&mut state.queue);
+        if state.thread.is_none() {
+            let shared = Arc::clone(&self.shared);
+            let mut run = run();
+            let body = move || {
+                while let Some(item) = shared.next(pop) {
+                    run(item);
+                }
+            };
+            state.thread = Some(thread::Builder::new().name(self.name.into()).spawn(body)?);
+        } else {
+            self.shared.changed.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Looks at or changes the queue.
+    pub(crate) fn with<T>(&self, look: impl FnOnce(&mut Q) -> T) -> T {
+        look(&mut self.lock().queue)
+    }
+
+    /// The thread, if it runs.
+    pub(crate) fn thread_id(&self) -> Option<ThreadId> {
+        self.lock().thread.as_ref().map(|thread| thread.thread().id())
+    }
+
+    /// Ends the thread after its present item, and leaves what is still queued to `with`. Must not be called from it.
+    pub(crate) fn stop(&self) {
+        let thread = {
+            let mut state = self.lock();
+            state.stopping = true;
+            self.shared.changed.notify_all();
+            state.thread.take()
+        };
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!(thread = self.name, "a dispatcher panicked");
+        }
+    }
+
+    /// Takes items again after a stop.
+    pub(crate) fn restart(&self) {
+        self.lock().stopping = false;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<Q>> {
+        self.shared.lock()
+    }
+}
+
+impl<Q> Shared<Q> {
+    fn lock(&self) -> MutexGuard<'_, State<Q>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn next<T>(&self, pop: fn(&mut Q) -> Option<T>) -> Option<T> {
+        let mut state = self.lock();
+        loop {
+            if state.stopping {
+                return None;
+            }
+            if let Some(item) = pop(&mut state.queue) {
+                return Some(item);
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Who is connected to whom.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::addr::EntityAddr;
+use crate::session::{Driver, Session};
+
+/// The sessions of one messenger, and the accepted sockets that have none yet. Behind the messenger's registry lock,
+/// which is always taken before a session's.
+#[derive(Default)]
+pub(crate) struct Registry {
+    by_addr: HashMap<EntityAddr, Arc<Session>>,
+    by_id: HashMap<u64, Arc<Session>>,
+    accepting: HashMap<u64, Arc<dyn Driver>>,
+}
+
+impl Registry {
+    /// The live session registered under `addr`.
+    pub(crate) fn by_addr(&self, addr: &EntityAddr) -> Option<Arc<Session>> {
+        self.by_addr.get(addr).filter(|session| !session.is_closed()).cloned()
+    }
+
+    /// Adds a session, under `addr` unless it is anonymous.
+    pub(crate) fn insert(&mut self, session: &Arc<Session>, addr: Option<EntityAddr>) {
+        if let Some(addr) = addr {
+            self.by_addr.insert(addr, Arc::clone(session));
+        }
+        self.by_id.insert(session.id(), Arc::clone(session));
+    }
+
+    /// Removes a session, unless another one has taken its address meanwhile.
+    pub(crate) fn remove(&mut self, session: &Arc<Session>, addr: &EntityAddr) {
+        self.by_id.remove(&session.id());
+        if self.by_addr.get(addr).is_some_and(|other| Arc::ptr_eq(other, session)) {
+            self.by_addr.remove(addr);
+        }
+    }
+
+    pub(crate) fn sessions(&self) -> Vec<Arc<Session>> {
+        self.by_id.values().cloned().collect()
+    }
+
+    pub(crate) fn accepting(&self) -> Vec<Arc<dyn Driver>> {
+        self.accepting.values().cloned().collect()
+    }
+
+    pub(crate) fn insert_accepting(&mut self, id: u64, driver: &Arc<dyn Driver>) {
+        self.accepting.insert(id, Arc::clone(driver));
+    }
+
+    pub(crate) fn remove_accepting(&mut self, id: u64) {
+        self.accepting.remove(&id);
+    }
+}

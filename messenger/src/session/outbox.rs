@@ -1,0 +1,164 @@
+//! What is encoded and not yet written: the send half of a link.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use crate::message::Message;
+use crate::stats::{add, add_time};
+use crate::wire::frame;
+
+use super::Session;
+use super::encode::{self, FRAMING_ROOM, Format};
+use super::state::{Phase, Writer};
+
+/// Messages taken from the queue at once. Bounds how long the session's lock is held, and how much is encoded before
+/// the first byte is written.
+const BATCH_MESSAGES: usize = 512;
+/// Payload bytes after which a batch is long enough: several times what a socket buffer takes at once.
+const BATCH_BYTES: u64 = 512 << 10;
+
+/// Whether a session had anything to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refill {
+    /// Segments were added: write them, then ask again.
+    Some,
+    /// Nothing is left; whoever queues something next will call [`super::Driver::transmit`].
+    Empty,
+}
+
+/// Encoded bytes in order, as reference-counted segments: a stack gathers them into one write, tells how many bytes
+/// went out with [`Outbox::sent`], and a stack that completes late may keep clones of the segments meanwhile.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    segments: VecDeque<Bytes>,
+    bytes: usize,
+}
+
+/// Buffers of the writing thread, used for one batch at a time; an idle connection owns none.
+struct Scratch {
+    batch: Vec<Message>,
+    framing: BytesMut,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch { batch: Vec::new(), framing: BytesMut::new() });
+}
+
+impl Outbox {
+    /// An empty outbox.
+    #[must_use]
+    pub fn new() -> Outbox {
+        Outbox::default()
+    }
+
+    /// Appends bytes of the handshake.
+    pub fn push(&mut self, bytes: Bytes) {
+        self.bytes += bytes.len();
+        self.segments.push_back(bytes);
+    }
+
+    /// Takes a batch of what the session has queued and encodes it, outside the session's lock. A session whose link
+    /// with this `generation` is gone or not open has nothing.
+    pub fn refill(&mut self, session: &Session, generation: u64) -> Refill {
+        SCRATCH.with_borrow_mut(|scratch| self.refill_with(session, generation, scratch))
+    }
+
+    fn refill_with(&mut self, session: &Session, generation: u64, scratch: &mut Scratch) -> Refill {
+        let Scratch { batch, framing } = scratch;
+        let mut replayed = 0;
+        let (control, format) = {
+            let mut state = session.lock();
+            if state.generation != generation || state.phase != Phase::Open {
+                return Refill::Empty;
+            }
+            let control = std::mem::take(&mut state.control);
+            let keep = !state.policy.lossy;
+            let mut payload = 0;
+            while batch.len() < BATCH_MESSAGES
+                && payload < BATCH_BYTES
+                && let Some((message, again)) = state.out.take(keep)
+            {
+                payload += message.payload_len();
+                replayed += u64::from(again);
+                batch.push(message);
+            }
+            if batch.is_empty() && !control.is_some() {
+                state.writer = Writer::Idle;
+                return Refill::Empty;
+            }
+            (control, Format::new(state.features, session.core().config()))
+        };
+        let messages = batch.len() as u64;
+        let before = self.bytes;
+        // Everything framed before was written or sealed, so this reclaims the buffer unless a slow peer still has part
+        // of it; then the next one is as large.
+        framing.reserve(FRAMING_ROOM);
+        if let Some(stamp) = control.keepalive {
+            framing.extend_from_slice(&frame::keepalive2(stamp));
+        }
+        if let Some(stamp) = control.keepalive_ack {
+            framing.extend_from_slice(&frame::keepalive2_ack(stamp));
+        }
+        for message in batch.drain(..) {
+            encode::message(message, format, framing, &mut self.segments);
+        }
+        if let Some(seq) = control.ack {
+            framing.extend_from_slice(&frame::ack(seq));
+        }
+        encode::seal(framing, &mut self.segments);
+        self.bytes = self.segments.iter().map(Bytes::len).sum();
+        let counters = session.core().counters();
+        add(&counters.msgr_send_messages, messages);
+        add(&counters.msgr_send_bytes, (self.bytes - before) as u64);
+        add(&counters.msgr_replayed_messages, replayed);
+        Refill::Some
+    }
+
+    /// The segments to write, in order.
+    pub fn segments(&self) -> impl Iterator<Item = &Bytes> {
+        self.segments.iter()
+    }
+
+    /// Removes the first `n` bytes: they were written.
+    pub fn sent(&mut self, mut n: usize) {
+        self.bytes -= n.min(self.bytes);
+        while let Some(first) = self.segments.front_mut() {
+            if n < first.len() {
+                first.advance(n);
+                return;
+            }
+            n -= first.len();
+            self.segments.pop_front();
+        }
+    }
+
+    /// Bytes to write.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.bytes
+    }
+
+    /// True when everything was written.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.segments.is_empty()
+    }
+
+    /// Forgets what was not written: its link is gone.
+    pub fn clear(&mut self) {
+        self.segments.clear();
+        self.bytes = 0;
+    }
+}
+
+impl Session {
+    /// Counts write calls and the time spent encoding and writing.
+    pub fn note_sending(&self, calls: u64, time: std::time::Duration) {
+        let counters = self.core().counters();
+        add(&counters.msgr_write_calls, calls);
+        add_time(&counters.msgr_running_send_time, time);
+        add_time(&counters.msgr_running_total_time, time);
+    }
+}

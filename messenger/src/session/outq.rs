@@ -1,0 +1,187 @@
+//! What a session has to send, and what it has sent and not heard of.
+
+use std::collections::VecDeque;
+
+use crate::message::Message;
+
+/// Bytes a queued message counts for besides its payload: the message itself and its framing.
+const MESSAGE_COST: u64 = 256;
+/// Empty priority levels kept for reuse; beyond that an emptied level is removed, so that a sender of ever new
+/// priorities does not leave them all behind.
+const LEVELS_KEPT: usize = 8;
+
+/// Queued messages by priority, the messages to replay first, and those sent but not acknowledged.
+///
+/// Sequence numbers are given when a message is taken to be written. The unacknowledged ones are always the last
+/// numbers given, without a gap.
+#[derive(Debug, Default)]
+pub(crate) struct OutQueue {
+    replay: VecDeque<Message>,
+    levels: Vec<(u16, VecDeque<Message>)>,
+    sent: VecDeque<Message>,
+    out_seq: u64,
+    queued: usize,
+    bytes: u64,
+}
+
+fn cost(message: &Message) -> u64 {
+    message.payload_len() + MESSAGE_COST
+}
+
+impl OutQueue {
+    /// Queues a message behind those of its priority.
+    pub(crate) fn push(&mut self, message: Message) {
+        self.bytes += cost(&message);
+        self.queued += 1;
+        let priority = message.priority;
+        match self.levels.binary_search_by(|(level, _)| priority.cmp(level)) {
+            Ok(at) => self.levels[at].1.push_back(message),
+            Err(at) => self.levels.insert(at, (priority, VecDeque::from([message]))),
+        }
+    }
+
+    /// Takes the next message to write, numbered; the flag says that it was sent before. When `keep`, a copy stays
+    /// until it is acknowledged.
+    pub(crate) fn take(&mut self, keep: bool) -> Option<(Message, bool)> {
+        let (mut message, replayed) = match self.replay.pop_front() {
+            Some(message) => (message, true),
+            None => (self.pop_queued()?, false),
+        };
+        self.out_seq += 1;
+        message.seq = self.out_seq;
+        if keep {
+            self.sent.push_back(message.clone());
+        } else {
+            self.bytes -= cost(&message);
+        }
+        Some((message, replayed))
+    }
+
+    fn pop_queued(&mut self) -> Option<Message> {
+        let at = self.levels.iter().position(|(_, level)| !level.is_empty())?;
+        let message = self.levels[at].1.pop_front();
+        if self.levels.len() > LEVELS_KEPT && self.levels[at].1.is_empty() {
+            self.levels.remove(at);
+        }
+        self.queued -= 1;
+        message
+    }
+
+    /// Moves what was sent and not acknowledged to the front again, to be replayed under the same numbers.
+    pub(crate) fn requeue_sent(&mut self) {
+        self.out_seq -= self.sent.len() as u64;
+        self.sent.append(&mut self.replay);
+        std::mem::swap(&mut self.sent, &mut self.replay);
+    }
+
+    /// The peer has everything up to `seq`: drops it from what would be replayed.
+    pub(crate) fn discard_received(&mut self, seq: u64) {
+        while self.out_seq < seq
+            && let Some(message) = self.replay.pop_front()
+        {
+            self.bytes -= cost(&message);
+            self.out_seq += 1;
+        }
+    }
+
+    /// The peer acknowledges everything up to `seq`.
+    pub(crate) fn acked(&mut self, seq: u64) {
+        while self.sent.front().is_some_and(|message| message.seq <= seq)
+            && let Some(message) = self.sent.pop_front()
+        {
+            self.bytes -= cost(&message);
+        }
+    }
+
+    /// Drops everything and restarts the numbering behind `out_seq`; returns how many messages were lost.
+    pub(crate) fn reset(&mut self, out_seq: u64) -> u64 {
+        let lost = self.queued + self.replay.len() + self.sent.len();
+        *self = OutQueue { out_seq, ..OutQueue::default() };
+        lost as u64
+    }
+
+    /// Whether anything waits to be written.
+    pub(crate) fn is_queued(&self) -> bool {
+        self.queued > 0 || !self.replay.is_empty()
+    }
+
+    /// Bytes queued or unacknowledged, with a charge for each message.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(tid: u64, priority: u16) -> Message {
+        Message::new(1).with_tid(tid).with_priority(priority)
+    }
+
+    fn take_all(queue: &mut OutQueue, keep: bool) -> Vec<(u64, u64)> {
+        std::iter::from_fn(|| queue.take(keep)).map(|(m, _)| (m.tid, m.seq)).collect()
+    }
+
+    #[test]
+    fn higher_priority_leaves_first_and_order_holds_inside_one() {
+        let mut queue = OutQueue::default();
+        for (tid, priority) in [(1, 127), (2, 63), (3, 196), (4, 127), (5, 196)] {
+            queue.push(message(tid, priority));
+        }
+        assert_eq!(take_all(&mut queue, false), [(3, 1), (5, 2), (1, 3), (4, 4), (2, 5)]);
+        assert_eq!(queue.bytes(), 0);
+        assert!(!queue.is_queued());
+    }
+
+    #[test]
+    fn replay_keeps_numbers_and_goes_before_new_messages() {
+        let mut queue = OutQueue::default();
+        for tid in 1..=4 {
+            queue.push(message(tid, 127));
+        }
+        assert_eq!(take_all(&mut queue, true), [(1, 1), (2, 2), (3, 3), (4, 4)]);
+        queue.acked(1);
+        queue.requeue_sent();
+        queue.push(message(5, 255));
+        queue.discard_received(2);
+        assert_eq!(take_all(&mut queue, true), [(3, 3), (4, 4), (5, 5)]);
+    }
+
+    #[test]
+    fn a_fault_in_the_middle_of_a_replay_loses_and_doubles_nothing() {
+        let mut queue = OutQueue::default();
+        for tid in 1..=4 {
+            queue.push(message(tid, 127));
+        }
+        take_all(&mut queue, true);
+        queue.requeue_sent();
+        let (first, replayed) = queue.take(true).unwrap();
+        assert!(replayed && first.tid == 1 && first.seq == 1);
+        queue.requeue_sent();
+        assert_eq!(take_all(&mut queue, true), [(1, 1), (2, 2), (3, 3), (4, 4)]);
+        queue.acked(4);
+        assert_eq!(queue.bytes(), 0);
+    }
+
+    #[test]
+    fn a_reset_counts_what_it_drops() {
+        let mut queue = OutQueue::default();
+        queue.push(message(1, 127));
+        queue.push(message(2, 127));
+        queue.take(true);
+        assert_eq!(queue.reset(9), 2);
+        queue.push(message(3, 127));
+        assert_eq!(take_all(&mut queue, false), [(3, 10)]);
+    }
+
+    #[test]
+    fn emptied_levels_do_not_pile_up() {
+        let mut queue = OutQueue::default();
+        for priority in 0..100 {
+            queue.push(message(1, priority));
+            queue.take(false);
+        }
+        assert!(queue.levels.len() <= LEVELS_KEPT + 1);
+    }
+}

@@ -1,0 +1,207 @@
+//! The durable state of a session, behind its one lock.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::addr::EntityAddr;
+use crate::config::Config;
+use crate::entity::EntityName;
+use crate::policy::Policy;
+use crate::wire::{Stamp, features};
+
+use super::driver::Driver;
+use super::outq::OutQueue;
+
+/// Where a session stands. Which link carries it is the generation's business.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// This side dials, or waits to dial again.
+    Connecting,
+    /// A link the peer dialled is in its handshake.
+    Accepting,
+    /// Messages flow.
+    Open,
+    /// Broken, with nothing to send or nobody allowed to dial: rests until a send or the peer revives it.
+    Standby,
+    /// Lost the connection race: waits for the peer's link, and dials again if that never comes.
+    Wait,
+    /// Over for good.
+    Closed,
+}
+
+/// Where the receive half's `in_seq` is. While a reader holds it, nobody may announce it to the peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum InSeq {
+    /// Here: no reader is reading.
+    Home(u64),
+    /// With a reader.
+    Out,
+    /// With a reader, and forgotten: it comes back as 0.
+    OutAndReset,
+}
+
+/// Whether somebody is going to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Writer {
+    /// Nobody: whoever queues something must see to it.
+    Idle,
+    /// Somebody was told, and will look at the queue again before resting.
+    Scheduled,
+}
+
+/// How a session's link ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Loss {
+    /// The socket broke, timed out or misbehaved.
+    Fault,
+    /// The acceptor answered WAIT.
+    Wait,
+}
+
+/// Control frames waiting to be written.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Control {
+    /// Acknowledge everything up to here.
+    pub(crate) ack: Option<u64>,
+    /// Send a keepalive with this stamp.
+    pub(crate) keepalive: Option<Stamp>,
+    /// Answer a keepalive that had this stamp.
+    pub(crate) keepalive_ack: Option<Stamp>,
+}
+
+impl Control {
+    pub(crate) fn is_some(&self) -> bool {
+        self.ack.is_some() || self.keepalive.is_some() || self.keepalive_ack.is_some()
+    }
+}
+
+pub(crate) struct State {
+    pub(crate) phase: Phase,
+    pub(crate) policy: Policy,
+    pub(crate) peer_addr: EntityAddr,
+    pub(crate) peer_name: Option<EntityName>,
+    /// Number of the present or next opening.
+    pub(crate) connect_seq: u32,
+    /// Our number of the present attempt.
+    pub(crate) global_seq: u32,
+    /// The peer's number of its last attempt; older ones are stale.
+    pub(crate) peer_global_seq: u32,
+    /// Features in common, from the last opening on.
+    pub(crate) features: u64,
+    /// Counts links: input of an older one is stale.
+    pub(crate) generation: u64,
+    /// Link that has taken the session over but must wait for the receive half.
+    pub(crate) reserved_by: Option<u64>,
+    /// The peer started over: the next opening answers READY.
+    pub(crate) reset_from_peer: bool,
+    pub(crate) in_seq: InSeq,
+    pub(crate) out: OutQueue,
+    pub(crate) control: Control,
+    pub(crate) writer: Writer,
+    pub(crate) backoff: Duration,
+    /// No dial before this.
+    pub(crate) not_before: Option<Instant>,
+    /// Who moves the bytes, with its number.
+    pub(crate) driver: Option<(u64, Arc<dyn Driver>)>,
+    /// Was open at least once.
+    pub(crate) opened: bool,
+    pub(crate) last_keepalive_ack: Option<Stamp>,
+}
+
+impl State {
+    pub(crate) fn new(phase: Phase, policy: Policy, peer_addr: EntityAddr) -> State {
+        State {
+            phase,
+            policy,
+            peer_addr,
+            peer_name: None,
+            connect_seq: 0,
+            global_seq: 0,
+            peer_global_seq: 0,
+            features: 0,
+            generation: 0,
+            reserved_by: None,
+            reset_from_peer: false,
+            in_seq: InSeq::Home(0),
+            out: OutQueue::default(),
+            control: Control::default(),
+            writer: Writer::Idle,
+            backoff: Duration::ZERO,
+            not_before: None,
+            driver: None,
+            opened: false,
+            last_keepalive_ack: None,
+        }
+    }
+
+    /// Whether there is anything to write.
+    pub(crate) fn has_output(&self) -> bool {
+        self.out.is_queued() || self.control.is_some()
+    }
+
+    /// Takes the receive half back from a reader whose last sequence number was `in_seq`.
+    pub(crate) fn give_back(&mut self, in_seq: u64) {
+        self.in_seq = match self.in_seq {
+            InSeq::Out => InSeq::Home(in_seq),
+            InSeq::OutAndReset => InSeq::Home(0),
+            home @ InSeq::Home(_) => home,
+        };
+    }
+
+    /// Ends the present link: its input is stale from here on, and what it had not delivered is sent again by the next.
+    pub(crate) fn drop_link(&mut self) {
+        self.generation += 1;
+        self.out.requeue_sent();
+        self.control = Control::default();
+        self.writer = Writer::Idle;
+        self.reserved_by = None;
+    }
+
+    /// Forgets the conversation so far; returns how many messages that lost. `random` chooses where the numbers restart
+    /// between peers that sign, so that an old message cannot be replayed into the new session.
+    pub(crate) fn reset(&mut self, random: u32) -> u64 {
+        let out_seq = if self.features & features::MSG_AUTH != 0 { u64::from(random >> 1) } else { 0 };
+        self.connect_seq = 0;
+        self.control = Control::default();
+        self.in_seq = match self.in_seq {
+            InSeq::Home(_) => InSeq::Home(0),
+            InSeq::Out | InSeq::OutAndReset => InSeq::OutAndReset,
+        };
+        self.out.reset(out_seq)
+    }
+
+    /// What becomes of the session when the present link is lost; returns false when it is over.
+    pub(crate) fn lose_link(&mut self, loss: Loss, config: &Config, now: Instant) -> bool {
+        let was = self.phase;
+        let half_accepted = was == Phase::Accepting && !self.opened && !self.out.is_queued();
+        if half_accepted || (was == Phase::Open && self.policy.lossy) {
+            return false;
+        }
+        self.drop_link();
+        let connecting = matches!(was, Phase::Connecting | Phase::Wait);
+        if loss == Loss::Wait {
+            self.phase = Phase::Wait;
+            self.not_before = Some(now + config.ms_max_backoff);
+        } else if self.policy.standby && !self.out.is_queued() || self.policy.server && !connecting {
+            self.phase = Phase::Standby;
+        } else if connecting {
+            self.backoff = (self.backoff * 2).clamp(config.ms_initial_backoff, config.ms_max_backoff);
+            self.not_before = Some(now + self.backoff);
+            self.phase = Phase::Connecting;
+        } else {
+            self.start_reconnect();
+        }
+        true
+    }
+
+    /// Dials again at once.
+    pub(crate) fn start_reconnect(&mut self) {
+        // A session that was never opened, or was reset, starts over with 0.
+        if self.connect_seq > 0 {
+            self.connect_seq += 1;
+        }
+        self.phase = Phase::Connecting;
+        self.backoff = Duration::ZERO;
+        self.not_before = None;
+    }
+}

@@ -1,0 +1,69 @@
+//! The acceptor's table: what a `connect` means for a session that may already exist.
+//!
+//! Pure: it looks at both sides and names a row; [`super::accept`] acts on it. Rows are lettered as in docs/WIRE.md.
+
+use crate::addr::EntityAddr;
+use crate::wire::Connect;
+
+use super::state::{Phase, State};
+
+/// What to do about a connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Open a session that did not exist (rows b and c).
+    Open,
+    /// RESETSESSION: the peer continues a session that is not known here (rows a and l).
+    ResetSession,
+    /// RETRY_GLOBAL: an old attempt, or the session is still being taken over (rows d and e).
+    RetryGlobal,
+    /// RETRY_SESSION: the peer missed an opening (rows h and i).
+    RetrySession,
+    /// WAIT: both dialled, and our attempt wins (row k).
+    Wait,
+    /// The incoming link takes the session over (rows f, g, i, j and m).
+    Replace {
+        /// Drop the session's queues first and tell the dispatchers.
+        session_reset: bool,
+        /// The peer started over: answer READY, so that it is not told of sequence numbers it never had.
+        hard_reset: bool,
+    },
+}
+
+/// The verdict when no session is registered for the peer: row a when it continues one, else row b.
+pub(crate) fn unknown(connect: &Connect) -> Verdict {
+    if connect.connect_seq > 0 { Verdict::ResetSession } else { Verdict::Open }
+}
+
+/// The verdict when `existing` is registered for the peer.
+pub(crate) fn known(existing: &State, connect: &Connect, resetcheck: bool, my_addr: &EntityAddr) -> Verdict {
+    const TAKE_OVER: Verdict = Verdict::Replace { session_reset: false, hard_reset: false };
+    let (theirs, ours) = (connect.connect_seq, existing.connect_seq);
+    if existing.phase == Phase::Closed {
+        return Verdict::Open; // c
+    }
+    if existing.reserved_by.is_some() {
+        return Verdict::RetryGlobal; // d
+    }
+    if connect.global_seq < existing.peer_global_seq {
+        return Verdict::RetryGlobal; // e
+    }
+    if existing.policy.lossy {
+        return Verdict::Replace { session_reset: true, hard_reset: false }; // f
+    }
+    if theirs == 0 && ours > 0 {
+        return Verdict::Replace { session_reset: resetcheck, hard_reset: true }; // g
+    }
+    if theirs < ours {
+        return Verdict::RetrySession; // h
+    }
+    if theirs > ours {
+        return if resetcheck && ours == 0 { Verdict::ResetSession } else { TAKE_OVER }; // l, m
+    }
+    match existing.phase {
+        // i: with connect_seq 0 and resetcheck, both would ask each other to retry for ever.
+        Phase::Open | Phase::Standby if resetcheck && ours == 0 => TAKE_OVER,
+        Phase::Open | Phase::Standby => Verdict::RetrySession,
+        _ if existing.peer_addr < *my_addr || existing.policy.server => TAKE_OVER, // j
+        _ => Verdict::Wait,                                                        // k
+    }
+}

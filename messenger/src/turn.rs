@@ -1,0 +1,64 @@
+//! Turns: sends made while a thread dispatches a batch of messages leave together at its end.
+//!
+//! Without this, the first reply of a batch would be written (or its writer woken) alone, and a batch of a hundred
+//! requests would cost a hundred system calls. A send outside a turn is passed on at once.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use crate::session::Driver;
+
+#[derive(Default)]
+struct Turn {
+    depth: u32,
+    waiting: Vec<Arc<dyn Driver>>,
+}
+
+thread_local! {
+    static TURN: RefCell<Turn> = RefCell::default();
+}
+
+/// A turn of this thread; its end passes on what was sent in it. Turns nest; the outermost counts.
+pub(crate) struct TurnGuard(());
+
+/// Begins a turn.
+pub(crate) fn enter() -> TurnGuard {
+    TURN.with_borrow_mut(|turn| turn.depth += 1);
+    TurnGuard(())
+}
+
+/// Calls [`Driver::transmit`], now or at the end of the turn. The session that asks is marked as scheduled, so it asks
+/// once, and the list is bounded by the sessions the turn touched.
+pub(crate) fn transmit(driver: Arc<dyn Driver>) {
+    let now = TURN.with_borrow_mut(|turn| {
+        if turn.depth == 0 {
+            return Some(driver);
+        }
+        turn.waiting.push(driver);
+        None
+    });
+    if let Some(driver) = now {
+        driver.transmit();
+    }
+}
+
+impl Drop for TurnGuard {
+    fn drop(&mut self) {
+        let mut waiting = TURN.with_borrow_mut(|turn| {
+            turn.depth -= 1;
+            if turn.depth == 0 { std::mem::take(&mut turn.waiting) } else { Vec::new() }
+        });
+        if waiting.is_empty() {
+            return;
+        }
+        for driver in waiting.drain(..) {
+            driver.transmit();
+        }
+        // The list's allocation is kept for the next turn.
+        TURN.with_borrow_mut(|turn| {
+            if turn.waiting.capacity() < waiting.capacity() && turn.waiting.is_empty() {
+                turn.waiting = waiting;
+            }
+        });
+    }
+}
