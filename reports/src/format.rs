@@ -28,55 +28,22 @@ pub(crate) struct Unit {
 }
 
 const KIB: f64 = 1024.0;
-const COUNT: [Unit; 1] = [Unit {
-    name: "",
-    factor: 1.0,
-}];
+const COUNT: [Unit; 1] = [Unit { name: "", factor: 1.0 }];
 const BYTES: [Unit; 4] = [
-    Unit {
-        name: "B",
-        factor: 1.0,
-    },
-    Unit {
-        name: "KiB",
-        factor: KIB,
-    },
-    Unit {
-        name: "MiB",
-        factor: KIB * KIB,
-    },
-    Unit {
-        name: "GiB",
-        factor: KIB * KIB * KIB,
-    },
+    Unit { name: "B", factor: 1.0 },
+    Unit { name: "KiB", factor: KIB },
+    Unit { name: "MiB", factor: KIB * KIB },
+    Unit { name: "GiB", factor: KIB * KIB * KIB },
 ];
 const TIME: [Unit; 4] = [
-    Unit {
-        name: "ns",
-        factor: 1.0,
-    },
-    Unit {
-        name: "µs",
-        factor: 1e3,
-    },
-    Unit {
-        name: "ms",
-        factor: 1e6,
-    },
-    Unit {
-        name: "s",
-        factor: 1e9,
-    },
+    Unit { name: "ns", factor: 1.0 },
+    Unit { name: "µs", factor: 1e3 },
+    Unit { name: "ms", factor: 1e6 },
+    Unit { name: "s", factor: 1e9 },
 ];
-const RATE: [Unit; 1] = [Unit {
-    name: "msg/s",
-    factor: 1.0,
-}];
+const RATE: [Unit; 1] = [Unit { name: "msg/s", factor: 1.0 }];
 // Throughput in decimal megabytes, as network figures are.
-const BANDWIDTH: [Unit; 1] = [Unit {
-    name: "MB/s",
-    factor: 1e6,
-}];
+const BANDWIDTH: [Unit; 1] = [Unit { name: "MB/s", factor: 1e6 }];
 
 impl Quantity {
     fn units(self) -> &'static [Unit] {
@@ -103,11 +70,7 @@ impl Quantity {
             return format!("{} B", count(value.round() as u64));
         }
         let number = number(value / unit.factor);
-        if unit.name.is_empty() {
-            number
-        } else {
-            format!("{number} {}", unit.name)
-        }
+        if unit.name.is_empty() { number } else { format!("{number} {}", unit.name) }
     }
 }
 
@@ -179,11 +142,7 @@ pub(crate) fn peers(peers: u32) -> String {
 
 /// `1 round`, `3 rounds`.
 pub(crate) fn plural(number: u64, noun: &str) -> String {
-    format!(
-        "{} {noun}{}",
-        count(number),
-        if number == 1 { "" } else { "s" }
-    )
+    format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
 }
 
 /// A command line that a POSIX shell splits into the same words again.
@@ -217,13 +176,8 @@ mod tests {
 
     #[test]
     fn numbers_keep_three_digits_and_separate_thousands() {
-        let shown = [
-            0.0, 0.0213, 0.5, 1.206, 24.06, 99.96, 118.4, 2052.0, 84213.4, -3.25,
-        ]
-        .map(number);
-        let expected = [
-            "0", "0.0213", "0.500", "1.21", "24.1", "100", "118", "2,052", "84,213", "−3.25",
-        ];
+        let shown = [0.0, 0.0213, 0.5, 1.206, 24.06, 99.96, 118.4, 2052.0, 84213.4, -3.25].map(number);
+        let expected = ["0", "0.0213", "0.500", "1.21", "24.1", "100", "118", "2,052", "84,213", "−3.25"];
         assert_eq!(shown, expected);
     }
 
@@ -238,10 +192,7 @@ mod tests {
 
     #[test]
     fn ratios_keep_two_decimals_where_it_matters() {
-        assert_eq!(
-            [0.4312, 1.0, 1.206, 23.456, 140.0].map(ratio),
-            ["0.431×", "1.00×", "1.21×", "23.5×", "140×"]
-        );
+        assert_eq!([0.4312, 1.0, 1.206, 23.456, 140.0].map(ratio), ["0.431×", "1.00×", "1.21×", "23.5×", "140×"]);
     }
 
     #[test]

@@ -49,15 +49,8 @@ impl Builder {
             elapsed_s: 12.0,
             partial: false,
             command: vec!["msgr-bench".to_string(), "run".to_string()],
-            plan: Plan {
-                rounds: 3,
-                ..Plan::default()
-            },
-            environment: Environment {
-                cpus: 8,
-                release: true,
-                ..Environment::default()
-            },
+            plan: Plan { rounds: 3, ..Plan::default() },
+            environment: Environment { cpus: 8, release: true, ..Environment::default() },
             warnings: Vec::new(),
             samples: self.samples,
         }
@@ -78,11 +71,7 @@ fn sample(messenger: &str, peers: u32, round: u32) -> Sample {
         bytes: 40_960_000,
         latency: None,
         connect_ns: 1_000_000,
-        server: Probe {
-            threads: 4,
-            rss: 4_000_000,
-            ..Probe::default()
-        },
+        server: Probe { threads: 4, rss: 4_000_000, ..Probe::default() },
         load: Probe::default(),
         allocations: None,
     }
@@ -92,7 +81,5 @@ fn sample(messenger: &str, peers: u32, round: u32) -> Sample {
 pub(crate) fn text(run: &Run, topic: &str) -> Vec<String> {
     let groups = Group::all(run);
     let all = groups.iter().flat_map(findings::of);
-    all.filter(|finding| finding.topic == topic)
-        .map(|finding| finding.text)
-        .collect()
+    all.filter(|finding| finding.topic == topic).map(|finding| finding.text).collect()
 }

@@ -87,14 +87,8 @@ pub(crate) struct Group<'a> {
 impl<'a> Group<'a> {
     /// Every workload and size of a record, ping-pong before stream, small before large.
     pub(crate) fn all(run: &'a Run) -> Vec<Group<'a>> {
-        let keys: BTreeSet<(Workload, u64)> = run
-            .samples
-            .iter()
-            .map(|sample| (sample.workload, sample.size))
-            .collect();
-        keys.into_iter()
-            .map(|(workload, size)| Group::new(run, workload, size))
-            .collect()
+        let keys: BTreeSet<(Workload, u64)> = run.samples.iter().map(|sample| (sample.workload, sample.size)).collect();
+        keys.into_iter().map(|(workload, size)| Group::new(run, workload, size)).collect()
     }
 
     fn new(run: &'a Run, workload: Workload, size: u64) -> Group<'a> {
@@ -116,9 +110,7 @@ impl<'a> Group<'a> {
             .into_iter()
             .map(|(key, mut rounds)| {
                 rounds.sort_by_key(|measured| measured.sample.round);
-                let histograms = rounds
-                    .iter()
-                    .filter_map(|measured| measured.histogram.as_ref());
+                let histograms = rounds.iter().filter_map(|measured| measured.histogram.as_ref());
                 // Auto-resizing histograms of one unit always add up.
                 let merged = merge(histograms).ok().flatten();
                 (key, Cell { rounds, merged })
@@ -127,13 +119,7 @@ impl<'a> Group<'a> {
         let kinds: BTreeSet<Kind> = cells.keys().map(|(kind, _)| kind.clone()).collect();
         let peers: BTreeSet<u32> = cells.keys().map(|(_, peers)| *peers).collect();
         let (kinds, peers) = (kinds.into_iter().collect(), peers.into_iter().collect());
-        Group {
-            workload,
-            size,
-            kinds,
-            peers,
-            cells,
-        }
+        Group { workload, size, kinds, peers, cells }
     }
 
     /// The rounds of a messenger at a peer count, when there are any.
@@ -164,17 +150,11 @@ impl<'a> Group<'a> {
 
     /// The most rounds that any cell has.
     pub(crate) fn rounds(&self) -> usize {
-        self.cells
-            .values()
-            .map(|cell| cell.rounds.len())
-            .max()
-            .unwrap_or(0)
+        self.cells.values().map(|cell| cell.rounds.len()).max().unwrap_or(0)
     }
 
     /// All cells.
     pub(crate) fn cells(&self) -> impl Iterator<Item = (&Kind, u32, &Cell<'a>)> {
-        self.cells
-            .iter()
-            .map(|((kind, peers), cell)| (kind, *peers, cell))
+        self.cells.iter().map(|((kind, peers), cell)| (kind, *peers, cell))
     }
 }

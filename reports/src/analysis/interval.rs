@@ -36,32 +36,17 @@ pub(crate) struct Interval {
 impl Interval {
     /// The interval of one figure per round; `None` without a round. Figures that are not finite are left out.
     pub(crate) fn over(values: impl IntoIterator<Item = f64>) -> Option<Interval> {
-        let mut sorted: Vec<f64> = values
-            .into_iter()
-            .filter(|value| value.is_finite())
-            .collect();
+        let mut sorted: Vec<f64> = values.into_iter().filter(|value| value.is_finite()).collect();
         sorted.sort_by(f64::total_cmp);
         let rounds = sorted.len();
         let (first, last) = (*sorted.first()?, *sorted.last()?);
         let median = (sorted[(rounds - 1) / 2] + sorted[rounds / 2]) / 2.0;
         if rounds < ORDER_STATISTIC_ROUNDS {
-            return Some(Interval {
-                low: first,
-                median,
-                high: last,
-                rounds,
-                rule: Rule::Extremes,
-            });
+            return Some(Interval { low: first, median, high: last, rounds, rule: Rule::Extremes });
         }
         let cut = trimmed(rounds);
         let (low, high) = (sorted[cut], sorted[rounds - 1 - cut]);
-        Some(Interval {
-            low,
-            median,
-            high,
-            rounds,
-            rule: Rule::OrderStatistics,
-        })
+        Some(Interval { low, median, high, rounds, rule: Rule::OrderStatistics })
     }
 
     /// Whether both intervals share a value.
@@ -109,10 +94,7 @@ mod tests {
     #[test]
     fn few_rounds_give_their_extremes() {
         let interval = Interval::over([3.0, 1.0, 2.0]).unwrap();
-        assert_eq!(
-            (interval.low, interval.median, interval.high),
-            (1.0, 2.0, 3.0)
-        );
+        assert_eq!((interval.low, interval.median, interval.high), (1.0, 2.0, 3.0));
         assert_eq!((interval.rounds, interval.rule), (3, Rule::Extremes));
     }
 

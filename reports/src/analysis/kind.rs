@@ -20,13 +20,7 @@ pub(crate) enum Slot {
 
 impl Slot {
     /// Every slot.
-    pub(crate) const ALL: [Slot; 5] = [
-        Slot::Simple,
-        Slot::Async,
-        Slot::Rdma,
-        Slot::Other,
-        Slot::Floor,
-    ];
+    pub(crate) const ALL: [Slot; 5] = [Slot::Simple, Slot::Async, Slot::Rdma, Slot::Other, Slot::Floor];
 
     /// The name that CSS classes end in.
     pub(crate) fn class(self) -> &'static str {
@@ -60,19 +54,12 @@ impl Kind {
             FLOOR => Slot::Floor,
             _ => Slot::Other,
         };
-        Kind {
-            slot,
-            name: name.to_string(),
-        }
+        Kind { slot, name: name.to_string() }
     }
 
     /// Its name on the page.
     pub(crate) fn label(&self) -> &str {
-        if self.is_floor() {
-            "bare TCP"
-        } else {
-            &self.name
-        }
+        if self.is_floor() { "bare TCP" } else { &self.name }
     }
 
     /// Whether it is the bare-socket floor.

@@ -35,9 +35,7 @@ impl Metric {
     pub(crate) fn of(workload: Workload) -> &'static [Metric] {
         use Metric::{Bandwidth, Connect, Cpu, P50, P99, P999, Rss, Switches, Threads, Throughput};
         match workload {
-            Workload::PingPong => &[
-                Threads, Rss, P50, P99, P999, Throughput, Cpu, Switches, Connect,
-            ],
+            Workload::PingPong => &[Threads, Rss, P50, P99, P999, Throughput, Cpu, Switches, Connect],
             Workload::Stream => &[Throughput, Bandwidth, Cpu, Switches, Threads, Rss, Connect],
         }
     }
@@ -77,24 +75,16 @@ impl Metric {
     /// What is measured, as a sentence under the heading.
     pub(crate) fn meaning(self) -> &'static str {
         match self {
-            Metric::Threads => {
-                "Threads of the process under test, all peers connected and traffic flowing."
-            }
-            Metric::Rss => {
-                "Resident set of the process under test, all peers connected and traffic flowing."
-            }
+            Metric::Threads => "Threads of the process under test, all peers connected and traffic flowing.",
+            Metric::Rss => "Resident set of the process under test, all peers connected and traffic flowing.",
             Metric::P50 => "Half of the round trips took no longer.",
             Metric::P99 => "One round trip in 100 took longer.",
             Metric::P999 => "One round trip in 1,000 took longer.",
             Metric::Throughput => {
                 "Messages that arrived, or requests that were answered, per second of the measured time."
             }
-            Metric::Bandwidth => {
-                "Payload bytes that arrived, without headers (1 MB is 1,000,000 bytes)."
-            }
-            Metric::Cpu => {
-                "User and system time of the process under test, divided by the messages."
-            }
+            Metric::Bandwidth => "Payload bytes that arrived, without headers (1 MB is 1,000,000 bytes).",
+            Metric::Cpu => "User and system time of the process under test, divided by the messages.",
             Metric::Switches => {
                 "Voluntary and involuntary switches of all threads under test, divided by the messages."
             }
@@ -123,9 +113,7 @@ impl Metric {
         match self {
             Metric::Threads | Metric::Switches => Quantity::Count,
             Metric::Rss => Quantity::Bytes,
-            Metric::P50 | Metric::P99 | Metric::P999 | Metric::Cpu | Metric::Connect => {
-                Quantity::Nanoseconds
-            }
+            Metric::P50 | Metric::P99 | Metric::P999 | Metric::Cpu | Metric::Connect => Quantity::Nanoseconds,
             Metric::Throughput => Quantity::MessagesPerSecond,
             Metric::Bandwidth => Quantity::BytesPerSecond,
         }
@@ -154,11 +142,7 @@ impl Metric {
 
     /// The figure of one sample in base units (nanoseconds, bytes, ...), with its decoded histogram; `None` when the
     /// sample cannot tell.
-    pub(crate) fn of_sample(
-        self,
-        sample: &Sample,
-        histogram: Option<&Histogram<u64>>,
-    ) -> Option<f64> {
+    pub(crate) fn of_sample(self, sample: &Sample, histogram: Option<&Histogram<u64>>) -> Option<f64> {
         if let Some(quantile) = self.quantile() {
             return quantile_of(histogram?, quantile);
         }
@@ -170,8 +154,8 @@ impl Metric {
             Metric::Bandwidth => sample.bytes as f64 / seconds,
             Metric::Cpu => cpu_ns(&sample.server) / sample.messages as f64,
             Metric::Switches => {
-                let switches = sample.server.ctx_voluntary + sample.server.ctx_involuntary;
-                switches as f64 / sample.messages as f64
+                let switches = sample.server.ctx_voluntary as f64 + sample.server.ctx_involuntary as f64;
+                switches / sample.messages as f64
             }
             Metric::Connect => sample.connect_ns as f64,
             Metric::P50 | Metric::P99 | Metric::P999 => return None,
@@ -188,5 +172,5 @@ pub(crate) fn quantile_of(histogram: &Histogram<u64>, quantile: f64) -> Option<f
 
 /// User and system time of a process in nanoseconds.
 pub(crate) fn cpu_ns(probe: &Probe) -> f64 {
-    (probe.cpu_user_us + probe.cpu_sys_us) as f64 * 1e3
+    (probe.cpu_user_us as f64 + probe.cpu_sys_us as f64) * 1e3
 }

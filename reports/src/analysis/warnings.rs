@@ -21,11 +21,7 @@ const CPUS_WANTED: u32 = 4;
 
 /// The warnings of the record, then those derived from it; a kind that the record already has is not repeated.
 pub(crate) fn all(run: &Run, groups: &[Group<'_>]) -> Vec<Warning> {
-    let known: BTreeSet<&str> = run
-        .warnings
-        .iter()
-        .map(|warning| warning.kind.as_str())
-        .collect();
+    let known: BTreeSet<&str> = run.warnings.iter().map(|warning| warning.kind.as_str()).collect();
     let derived = [
         partial(run),
         debug_build(run),
@@ -40,18 +36,12 @@ pub(crate) fn all(run: &Run, groups: &[Group<'_>]) -> Vec<Warning> {
         unreadable(run),
         thin_tails(groups),
     ];
-    let fresh = derived
-        .into_iter()
-        .flatten()
-        .filter(|warning| !known.contains(warning.kind.as_str()));
+    let fresh = derived.into_iter().flatten().filter(|warning| !known.contains(warning.kind.as_str()));
     run.warnings.iter().cloned().chain(fresh).collect()
 }
 
 fn warning(kind: &str, text: String) -> Option<Warning> {
-    Some(Warning {
-        kind: kind.to_string(),
-        text,
-    })
+    Some(Warning { kind: kind.to_string(), text })
 }
 
 fn partial(run: &Run) -> Option<Warning> {
@@ -126,11 +116,7 @@ fn oversubscribed(run: &Run) -> Option<Warning> {
 }
 
 fn governor(run: &Run) -> Option<Warning> {
-    let governor = run
-        .environment
-        .governor
-        .as_deref()
-        .filter(|name| *name != "performance")?;
+    let governor = run.environment.governor.as_deref().filter(|name| *name != "performance")?;
     let text = format!(
         "The CPU frequency governor is “{governor}”, so clocks moved with the load. Set it to performance (cpupower \
          frequency-set -g performance) and repeat."
@@ -144,14 +130,8 @@ fn missing_points(run: &Run, groups: &[Group<'_>]) -> Option<Warning> {
     let mut planned = 0;
     for workload in &plan.workloads {
         for size in &plan.sizes {
-            let group = groups
-                .iter()
-                .find(|group| group.workload == *workload && group.size == *size);
-            for (kind, peers) in plan
-                .messengers
-                .iter()
-                .flat_map(|kind| plan.peers.iter().map(move |p| (kind, p)))
-            {
+            let group = groups.iter().find(|group| group.workload == *workload && group.size == *size);
+            for (kind, peers) in plan.messengers.iter().flat_map(|kind| plan.peers.iter().map(move |p| (kind, p))) {
                 planned += u64::from(plan.rounds);
                 let cell = group.and_then(|group| group.cell(&Kind::new(kind), *peers));
                 let rounds = cell.map_or(0, |cell| cell.rounds.len() as u64);
@@ -183,11 +163,7 @@ fn no_floor(groups: &[Group<'_>]) -> Option<Warning> {
 }
 
 fn empty_samples(run: &Run) -> Option<Warning> {
-    let empty = run
-        .samples
-        .iter()
-        .filter(|sample| sample.messages == 0 || sample.elapsed_ns == 0)
-        .count();
+    let empty = run.samples.iter().filter(|sample| sample.messages == 0 || sample.elapsed_ns == 0).count();
     if empty == 0 {
         return None;
     }
@@ -200,10 +176,7 @@ fn empty_samples(run: &Run) -> Option<Warning> {
 }
 
 fn unreadable(run: &Run) -> Option<Warning> {
-    let latencies = run
-        .samples
-        .iter()
-        .filter_map(|sample| sample.latency.as_ref());
+    let latencies = run.samples.iter().filter_map(|sample| sample.latency.as_ref());
     let mut errors = latencies.filter_map(|latency| latency.histogram().err());
     let first = errors.next()?;
     let text = format!(
@@ -243,10 +216,7 @@ mod tests {
     use crate::testing::Builder;
 
     fn kinds(run: &Run) -> Vec<String> {
-        all(run, &Group::all(run))
-            .into_iter()
-            .map(|warning| warning.kind)
-            .collect()
+        all(run, &Group::all(run)).into_iter().map(|warning| warning.kind).collect()
     }
 
     fn quiet() -> Run {
@@ -270,17 +240,7 @@ mod tests {
         run.environment.load_before = 1.5;
         run.environment.steal = 0.05;
         run.environment.governor = Some("powersave".to_string());
-        assert_eq!(
-            kinds(&run),
-            [
-                "partial",
-                "debug-build",
-                "load-average",
-                "steal",
-                "oversubscribed",
-                "governor"
-            ]
-        );
+        assert_eq!(kinds(&run), ["partial", "debug-build", "load-average", "steal", "oversubscribed", "governor"]);
     }
 
     #[test]
@@ -292,21 +252,14 @@ mod tests {
         run.plan.workloads = vec![crate::record::Workload::PingPong];
         let warnings = all(&run, &Group::all(&run));
         assert_eq!(warnings.len(), 1);
-        assert!(
-            warnings[0].text.starts_with("3 of 6 planned samples"),
-            "{}",
-            warnings[0].text
-        );
+        assert!(warnings[0].text.starts_with("3 of 6 planned samples"), "{}", warnings[0].text);
     }
 
     #[test]
     fn a_warning_of_the_record_is_not_repeated() {
         let mut run = quiet();
         run.environment.steal = 0.05;
-        run.warnings = vec![Warning {
-            kind: "steal".to_string(),
-            text: "Measured.".to_string(),
-        }];
+        run.warnings = vec![Warning { kind: "steal".to_string(), text: "Measured.".to_string() }];
         assert_eq!(kinds(&run), ["steal"]);
     }
 
@@ -321,14 +274,6 @@ mod tests {
         if let Some(latency) = &mut run.samples[0].latency {
             latency.hdr = "not base64".to_string();
         }
-        assert_eq!(
-            kinds(&run),
-            [
-                "few-rounds",
-                "no-floor",
-                "empty-samples",
-                "histogram-unreadable"
-            ]
-        );
+        assert_eq!(kinds(&run), ["few-rounds", "no-floor", "empty-samples", "histogram-unreadable"]);
     }
 }

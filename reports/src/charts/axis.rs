@@ -43,20 +43,26 @@ impl Axis {
     /// The axis of peer counts: logarithmic, with a tick at each count.
     pub(crate) fn peers(counts: &[u32]) -> Axis {
         let log = |count: Option<&u32>| f64::from(*count.unwrap_or(&1)).max(1.0).log10();
-        let (low, high) = (
-            log(counts.first()) - PEER_MARGIN,
-            log(counts.last()) + PEER_MARGIN,
-        );
-        let mut axis = Axis {
-            title: "connected peers (log scale)".to_string(),
-            ticks: Vec::new(),
-            log: true,
-            low,
-            high,
-        };
+        let (low, high) = (log(counts.first()) - PEER_MARGIN, log(counts.last()) + PEER_MARGIN);
+        let mut axis =
+            Axis { title: "connected peers (log scale)".to_string(), ticks: Vec::new(), log: true, low, high };
         let counts: Vec<f64> = counts.iter().map(|count| f64::from(*count)).collect();
         axis.put_ticks(&counts, |count| format::count(count as u64));
         axis
+    }
+
+    /// An axis of names, for when there is but one peer count: the first at 0, the next at 1, and so on.
+    pub(crate) fn names(title: &str, names: &[&str]) -> Axis {
+        let high = names.len() as f64 - 0.5;
+        let mut axis = Axis { title: title.to_string(), ticks: Vec::new(), log: false, low: -0.5, high: high.max(0.5) };
+        let tick = |(i, name): (usize, &&str)| Tick { at: axis.at(i as f64), label: (*name).to_string() };
+        axis.ticks = names.iter().enumerate().map(tick).collect();
+        axis
+    }
+
+    /// Whether it begins at zero, so that the length of a line from there means something.
+    pub(crate) fn begins_at_zero(&self) -> bool {
+        !self.log && self.low == 0.0
     }
 
     /// An axis for values, which are all at least 0: linear from zero, or logarithmic when they span too much.
@@ -64,9 +70,7 @@ impl Axis {
         let (low, high) = values
             .into_iter()
             .filter(|value| value.is_finite())
-            .fold((f64::INFINITY, 0.0_f64), |(low, high), value| {
-                (low.min(value), high.max(value))
-            });
+            .fold((f64::INFINITY, 0.0_f64), |(low, high), value| (low.min(value), high.max(value)));
         if low > 0.0 && low.is_finite() && high / low >= LOG_FROM {
             Axis::logarithmic(name, low, high)
         } else {
@@ -79,13 +83,7 @@ impl Axis {
         let high = if high > 0.0 { high } else { 1.0 };
         let step = nice_above(high / LINEAR_TICKS);
         let steps = (high / step).ceil();
-        let mut axis = Axis {
-            title: name.to_string(),
-            ticks: Vec::new(),
-            log: false,
-            low: 0.0,
-            high: steps * step,
-        };
+        let mut axis = Axis { title: name.to_string(), ticks: Vec::new(), log: false, low: 0.0, high: steps * step };
         let ticks: Vec<f64> = (0..=steps as u32).map(|i| f64::from(i) * step).collect();
         axis.put_ticks(&ticks, tick_label);
         axis
@@ -94,30 +92,16 @@ impl Axis {
     fn logarithmic(name: &str, low: f64, high: f64) -> Axis {
         let first = low.log10().floor() as i32;
         let last = high.log10().ceil() as i32;
-        let all: Vec<f64> = (first..=last)
-            .flat_map(|power| [1.0, 2.0, 5.0].map(|digit| digit * 10_f64.powi(power)))
-            .collect();
+        let all: Vec<f64> =
+            (first..=last).flat_map(|power| [1.0, 2.0, 5.0].map(|digit| digit * 10_f64.powi(power))).collect();
         let below = all.iter().rposition(|tick| *tick <= low).unwrap_or(0);
-        let above = all
-            .iter()
-            .position(|tick| *tick >= high)
-            .unwrap_or(all.len() - 1);
+        let above = all.iter().position(|tick| *tick >= high).unwrap_or(all.len() - 1);
         let ticks = &all[below..=above];
         let (low, high) = (ticks[0].log10(), ticks[ticks.len() - 1].log10());
         let only_decades = high - low >= DECADES_ONLY_FROM;
         let is_decade = |tick: &f64| (tick.log10() - tick.log10().round()).abs() < 1e-9;
-        let shown: Vec<f64> = ticks
-            .iter()
-            .copied()
-            .filter(|tick| !only_decades || is_decade(tick))
-            .collect();
-        let mut axis = Axis {
-            title: format!("{name} (log scale)"),
-            ticks: Vec::new(),
-            log: true,
-            low,
-            high,
-        };
+        let shown: Vec<f64> = ticks.iter().copied().filter(|tick| !only_decades || is_decade(tick)).collect();
+        let mut axis = Axis { title: format!("{name} (log scale)"), ticks: Vec::new(), log: true, low, high };
         axis.put_ticks(&shown, tick_label);
         axis
     }
@@ -143,25 +127,16 @@ impl Axis {
             low: 0.0,
             high,
         };
-        let within = NINES
-            .iter()
-            .filter(|(quantile, _)| nines(*quantile) <= high + 1e-9);
+        let within = NINES.iter().filter(|(quantile, _)| nines(*quantile) <= high + 1e-9);
         axis.ticks = within
-            .map(|(quantile, label)| Tick {
-                at: axis.at(nines(*quantile)),
-                label: (*label).to_string(),
-            })
+            .map(|(quantile, label)| Tick { at: axis.at(nines(*quantile)), label: (*label).to_string() })
             .collect();
         axis
     }
 
     /// Where a value stands, from 0 to 1.
     pub(crate) fn at(&self, value: f64) -> f64 {
-        let value = if self.log {
-            value.max(f64::MIN_POSITIVE).log10()
-        } else {
-            value
-        };
+        let value = if self.log { value.max(f64::MIN_POSITIVE).log10() } else { value };
         ((value - self.low) / (self.high - self.low)).clamp(0.0, 1.0)
     }
 
@@ -173,10 +148,7 @@ impl Axis {
             if room {
                 last_labelled = at;
             }
-            self.ticks.push(Tick {
-                at,
-                label: if room { label(*value) } else { String::new() },
-            });
+            self.ticks.push(Tick { at, label: if room { label(*value) } else { String::new() } });
         }
     }
 }
@@ -199,11 +171,7 @@ fn tick_label(value: f64) -> String {
 fn nice_above(value: f64) -> f64 {
     let power = 10_f64.powf(value.log10().floor());
     let digits = [1.0, 2.0, 2.5, 5.0, 10.0];
-    digits
-        .into_iter()
-        .map(|digit| digit * power)
-        .find(|nice| *nice >= value * (1.0 - 1e-9))
-        .unwrap_or(power)
+    digits.into_iter().map(|digit| digit * power).find(|nice| *nice >= value * (1.0 - 1e-9)).unwrap_or(power)
 }
 
 #[cfg(test)]
@@ -216,10 +184,7 @@ mod tests {
 
     #[test]
     fn each_peer_count_is_a_tick() {
-        assert_eq!(
-            labels(&Axis::peers(&[1, 4, 16, 64, 256, 1024])),
-            ["1", "4", "16", "64", "256", "1,024"]
-        );
+        assert_eq!(labels(&Axis::peers(&[1, 4, 16, 64, 256, 1024])), ["1", "4", "16", "64", "256", "1,024"]);
     }
 
     #[test]

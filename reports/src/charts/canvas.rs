@@ -46,9 +46,7 @@ impl Canvas<'_> {
         let mut text = String::new();
         let size = ((width * SCALE) as u32, (height * SCALE) as u32);
         {
-            let canvas = Canvas {
-                area: SVGBackend::with_string(&mut text, size).into_drawing_area(),
-            };
+            let canvas = Canvas { area: SVGBackend::with_string(&mut text, size).into_drawing_area() };
             draw(&canvas)?;
             canvas.area.present().map_err(error)?;
         }
@@ -63,29 +61,19 @@ impl Canvas<'_> {
         width: f64,
     ) -> Result<(), DrawError> {
         let points: Vec<(i32, i32)> = points.into_iter().map(pixel).collect();
-        self.area
-            .draw(&PathElement::new(points, stroke(ink, width)))
-            .map_err(error)
+        self.area.draw(&PathElement::new(points, stroke(ink, width))).map_err(error)
     }
 
     /// A filled polygon.
-    pub(super) fn polygon(
-        &self,
-        corners: impl IntoIterator<Item = (f64, f64)>,
-        ink: Ink,
-    ) -> Result<(), DrawError> {
+    pub(super) fn polygon(&self, corners: impl IntoIterator<Item = (f64, f64)>, ink: Ink) -> Result<(), DrawError> {
         let corners: Vec<(i32, i32)> = corners.into_iter().map(pixel).collect();
-        self.area
-            .draw(&Polygon::new(corners, colour(ink).filled()))
-            .map_err(error)
+        self.area.draw(&Polygon::new(corners, colour(ink).filled())).map_err(error)
     }
 
     /// A filled circle.
     pub(super) fn disc(&self, centre: (f64, f64), radius: f64, ink: Ink) -> Result<(), DrawError> {
         let radius = (radius * SCALE) as i32;
-        self.area
-            .draw(&Circle::new(pixel(centre), radius, colour(ink).filled()))
-            .map_err(error)
+        self.area.draw(&Circle::new(pixel(centre), radius, colour(ink).filled())).map_err(error)
     }
 
     /// A text of the given size.
@@ -103,12 +91,8 @@ impl Canvas<'_> {
             Anchor::Below => Pos::new(HPos::Center, VPos::Top),
         };
         let colour = colour(ink);
-        let style = TextStyle::from(("sans-serif", size * SCALE * FONT_SCALE).into_font())
-            .color(&colour)
-            .pos(position);
-        self.area
-            .draw(&Text::new(text.to_string(), pixel(at), style))
-            .map_err(error)
+        let style = TextStyle::from(("sans-serif", size * SCALE * FONT_SCALE).into_font()).color(&colour).pos(position);
+        self.area.draw(&Text::new(text.to_string(), pixel(at), style)).map_err(error)
     }
 }
 

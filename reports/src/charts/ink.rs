@@ -30,13 +30,7 @@ impl Ink {
     /// Every ink.
     fn all() -> impl Iterator<Item = Ink> {
         let own = Slot::ALL.into_iter().flat_map(|slot| {
-            [
-                Ink::Line(slot),
-                Ink::Faint(slot),
-                Ink::Interval(slot),
-                Ink::Marker(slot),
-                Ink::Name(slot),
-            ]
+            [Ink::Line(slot), Ink::Faint(slot), Ink::Interval(slot), Ink::Marker(slot), Ink::Name(slot)]
         });
         [Ink::Grid, Ink::Axis, Ink::Text].into_iter().chain(own)
     }
@@ -75,10 +69,7 @@ impl Ink {
             let (red, green, blue) = ink.stand_in();
             let class = format!("class=\"{}\"", ink.class());
             // An element of this page is stroked or filled, never both, so it gets one class.
-            let svg = svg.replace(
-                &format!("stroke=\"#{red:02X}{green:02X}{blue:02X}\""),
-                &class,
-            );
+            let svg = svg.replace(&format!("stroke=\"#{red:02X}{green:02X}{blue:02X}\""), &class);
             svg.replace(&format!("fill=\"#{red:02X}{green:02X}{blue:02X}\""), &class)
         })
     }
@@ -92,12 +83,7 @@ mod tests {
     fn no_two_inks_share_a_stand_in() {
         let all: Vec<Ink> = Ink::all().collect();
         for (i, ink) in all.iter().enumerate() {
-            assert!(
-                all[i + 1..]
-                    .iter()
-                    .all(|other| other.stand_in() != ink.stand_in()),
-                "{ink:?}"
-            );
+            assert!(all[i + 1..].iter().all(|other| other.stand_in() != ink.stand_in()), "{ink:?}");
         }
     }
 }

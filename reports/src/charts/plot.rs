@@ -12,7 +12,10 @@ const WIDTH: f64 = 400.0;
 const HEIGHT: f64 = 256.0;
 const TOP: f64 = 26.0;
 const BOTTOM: f64 = 44.0;
-const RIGHT: f64 = 58.0;
+/// Room for the names beside the lines.
+const NAMES: f64 = 74.0;
+/// Room on the right when no line has a name.
+const RIGHT: f64 = 14.0;
 const FONT: f64 = 11.5;
 /// Width of a digit, for the room that tick labels need.
 const DIGIT: f64 = 6.6;
@@ -42,6 +45,8 @@ pub(crate) struct Series {
     pub(crate) slot: Slot,
     /// Its name.
     pub(crate) name: String,
+    /// Whether its name is written beside its end.
+    pub(crate) named: bool,
     /// Its pieces; points in different pieces are not joined.
     pub(crate) pieces: Vec<Vec<(f64, f64)>>,
     /// Lines drawn faintly behind it, such as its single rounds.
@@ -76,11 +81,12 @@ pub(crate) struct Caption {
 struct Frame<'a> {
     plot: &'a Plot,
     left: f64,
+    right: f64,
 }
 
 impl Frame<'_> {
     fn x(&self, value: f64) -> f64 {
-        self.left + self.plot.x.at(value) * (WIDTH - RIGHT - self.left)
+        self.left + self.plot.x.at(value) * (self.right - self.left)
     }
 
     fn y(&self, value: f64) -> f64 {
@@ -99,16 +105,12 @@ impl Plot {
     ///
     /// When the plotting library fails.
     pub(crate) fn draw(&self, caption: &Caption) -> Result<String, DrawError> {
-        let widest = self
-            .y
-            .ticks
-            .iter()
-            .map(|tick| tick.label.chars().count())
-            .max()
-            .unwrap_or(1);
+        let widest = self.y.ticks.iter().map(|tick| tick.label.chars().count()).max().unwrap_or(1);
+        let named = self.series.iter().any(|series| series.named);
         let frame = Frame {
             plot: self,
             left: (widest as f64 * DIGIT + 12.0).max(30.0),
+            right: WIDTH - if named { NAMES } else { RIGHT },
         };
         let mut elements = Canvas::draw(WIDTH, HEIGHT, |canvas| {
             self.draw_axes(canvas, &frame)?;
@@ -130,11 +132,7 @@ impl Plot {
             );
         }
         let (width, height) = (scaled(WIDTH), scaled(HEIGHT));
-        let Caption {
-            id,
-            title,
-            description,
-        } = caption;
+        let Caption { id, title, description } = caption;
         Ok(format!(
             "<svg class=\"plot\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-labelledby=\"{id}-t {id}-d\">\n\
              <title id=\"{id}-t\">{}</title><desc id=\"{id}-d\">{}</desc>\n{elements}</svg>",
@@ -144,7 +142,7 @@ impl Plot {
     }
 
     fn draw_axes(&self, canvas: &Canvas<'_>, frame: &Frame<'_>) -> Result<(), DrawError> {
-        let (left, right) = (frame.left, WIDTH - RIGHT);
+        let (left, right) = (frame.left, frame.right);
         let (top, bottom) = (TOP, HEIGHT - BOTTOM);
         canvas.text(&self.y.title, (2.0, 9.0), Anchor::Start, FONT, Ink::Text)?;
         for tick in &self.y.ticks {
@@ -155,23 +153,11 @@ impl Plot {
         for tick in &self.x.ticks {
             let x = left + tick.at * (right - left);
             canvas.line([(x, bottom), (x, bottom + 4.0)], Ink::Axis, 1.0)?;
-            canvas.text(
-                &tick.label,
-                (x, bottom + 7.0),
-                Anchor::Below,
-                FONT,
-                Ink::Text,
-            )?;
+            canvas.text(&tick.label, (x, bottom + 7.0), Anchor::Below, FONT, Ink::Text)?;
         }
         canvas.line([(left, bottom), (right, bottom)], Ink::Axis, 1.0)?;
         let middle = (left + right) / 2.0;
-        canvas.text(
-            &self.x.title,
-            (middle, HEIGHT - 16.0),
-            Anchor::Below,
-            FONT,
-            Ink::Text,
-        )
+        canvas.text(&self.x.title, (middle, HEIGHT - 16.0), Anchor::Below, FONT, Ink::Text)
     }
 
     /// Writes each line's name beside its end, moved apart where they would overlap.
@@ -183,22 +169,14 @@ impl Plot {
         let mut names: Vec<(f64, &Series)> = self
             .series
             .iter()
+            .filter(|series| series.named)
             .filter_map(|series| Some((end(series)?.1, series)))
             .collect();
         names.sort_by(|(one, _), (two, _)| one.total_cmp(two));
         let wanted: Vec<f64> = names.iter().map(|(y, _)| *y).collect();
-        for (y, (_, series)) in spread(&wanted, TOP, HEIGHT - BOTTOM)
-            .into_iter()
-            .zip(&names)
-        {
-            let at = (WIDTH - RIGHT + 8.0, y);
-            canvas.text(
-                &series.name,
-                at,
-                Anchor::Start,
-                FONT,
-                Ink::Name(series.slot),
-            )?;
+        for (y, (_, series)) in spread(&wanted, TOP, HEIGHT - BOTTOM).into_iter().zip(&names) {
+            let at = (frame.right + 9.0, y);
+            canvas.text(&series.name, at, Anchor::Start, FONT, Ink::Name(series.slot))?;
         }
         Ok(())
     }
@@ -207,27 +185,15 @@ impl Plot {
 fn draw_series(canvas: &Canvas<'_>, frame: &Frame<'_>, series: &Series) -> Result<(), DrawError> {
     let slot = series.slot;
     for line in &series.faint {
-        canvas.line(
-            line.iter().map(|point| frame.point(*point)),
-            Ink::Faint(slot),
-            1.0,
-        )?;
+        canvas.line(line.iter().map(|point| frame.point(*point)), Ink::Faint(slot), 1.0)?;
     }
     for mark in &series.marks {
         let x = frame.x(mark.x);
         let (low, high) = mark.interval;
-        canvas.line(
-            [(x, frame.y(low)), (x, frame.y(high))],
-            Ink::Interval(slot),
-            5.0,
-        )?;
+        canvas.line([(x, frame.y(low)), (x, frame.y(high))], Ink::Interval(slot), 5.0)?;
     }
     for piece in series.pieces.iter().filter(|piece| piece.len() > 1) {
-        canvas.line(
-            piece.iter().map(|point| frame.point(*point)),
-            Ink::Line(slot),
-            2.0,
-        )?;
+        canvas.line(piece.iter().map(|point| frame.point(*point)), Ink::Line(slot), 2.0)?;
     }
     for mark in &series.marks {
         draw_marker(canvas, frame.point((mark.x, mark.y)), slot)?;
@@ -243,15 +209,7 @@ fn draw_marker(canvas: &Canvas<'_>, (x, y): (f64, f64), slot: Slot) -> Result<()
         Slot::Simple => canvas.disc((x, y), r, ink),
         Slot::Async => {
             let r = r * 0.9;
-            canvas.polygon(
-                [
-                    (x - r, y - r),
-                    (x + r, y - r),
-                    (x + r, y + r),
-                    (x - r, y + r),
-                ],
-                ink,
-            )
+            canvas.polygon([(x - r, y - r), (x + r, y - r), (x + r, y + r), (x - r, y + r)], ink)
         }
         Slot::Rdma => {
             let r = r * 1.25;
@@ -259,20 +217,12 @@ fn draw_marker(canvas: &Canvas<'_>, (x, y): (f64, f64), slot: Slot) -> Result<()
         }
         Slot::Other => {
             let r = r * 1.15;
-            canvas.polygon(
-                [(x, y - r), (x + r, y + r * 0.8), (x - r, y + r * 0.8)],
-                ink,
-            )
+            canvas.polygon([(x, y - r), (x + r, y + r * 0.8), (x - r, y + r * 0.8)], ink)
         }
         Slot::Floor => {
             let (long, short) = (r * 0.95, r * 0.3);
             canvas.polygon(
-                [
-                    (x - long, y - short),
-                    (x + long, y - short),
-                    (x + long, y + short),
-                    (x - long, y + short),
-                ],
+                [(x - long, y - short), (x + long, y - short), (x + long, y + short), (x - long, y + short)],
                 ink,
             )
         }
@@ -287,17 +237,11 @@ fn draw_marker(canvas: &Canvas<'_>, (x, y): (f64, f64), slot: Slot) -> Result<()
 pub(crate) fn swatch(slot: Slot) -> Result<String, DrawError> {
     let (width, height) = (34.0, 14.0);
     let elements = Canvas::draw(width, height, |canvas| {
-        canvas.line(
-            [(1.0, height / 2.0), (width - 1.0, height / 2.0)],
-            Ink::Line(slot),
-            2.0,
-        )?;
+        canvas.line([(1.0, height / 2.0), (width - 1.0, height / 2.0)], Ink::Line(slot), 2.0)?;
         draw_marker(canvas, (width / 2.0, height / 2.0), slot)
     })?;
     let (w, h) = (scaled(width), scaled(height));
-    Ok(format!(
-        "<svg class=\"swatch\" viewBox=\"0 0 {w} {h}\" aria-hidden=\"true\">\n{elements}</svg>"
-    ))
+    Ok(format!("<svg class=\"swatch\" viewBox=\"0 0 {w} {h}\" aria-hidden=\"true\">\n{elements}</svg>"))
 }
 
 /// Moves ascending places apart to at least [`NAME_GAP`], within `low..=high` as far as they fit.
@@ -317,10 +261,7 @@ fn spread(wanted: &[f64], low: f64, high: f64) -> Vec<f64> {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]
@@ -329,25 +270,14 @@ mod tests {
 
     #[test]
     fn names_that_would_overlap_are_moved_apart() {
-        assert_eq!(
-            spread(&[50.0, 52.0, 120.0], 0.0, 200.0),
-            [50.0, 64.0, 120.0]
-        );
+        assert_eq!(spread(&[50.0, 52.0, 120.0], 0.0, 200.0), [50.0, 64.0, 120.0]);
         assert_eq!(spread(&[195.0, 199.0], 0.0, 200.0), [186.0, 200.0]);
     }
 
     #[test]
     fn a_figure_without_data_is_drawn_empty() {
-        let plot = Plot {
-            x: Axis::peers(&[]),
-            y: Axis::values("µs", []),
-            series: Vec::new(),
-        };
-        let caption = Caption {
-            id: "a".to_string(),
-            title: "<b>".to_string(),
-            description: String::new(),
-        };
+        let plot = Plot { x: Axis::peers(&[]), y: Axis::values("µs", []), series: Vec::new() };
+        let caption = Caption { id: "a".to_string(), title: "<b>".to_string(), description: String::new() };
         let svg = plot.draw(&caption).unwrap();
         assert!(svg.contains("&lt;b&gt;") && svg.ends_with("</svg>"));
     }

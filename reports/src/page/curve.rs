@@ -21,11 +21,7 @@ impl Figure {
     /// # Errors
     ///
     /// When the plot cannot be drawn.
-    pub(super) fn percentiles(
-        group: &Group<'_>,
-        peers: u32,
-        section: &str,
-    ) -> Result<Option<Figure>, DrawError> {
+    pub(super) fn percentiles(group: &Group<'_>, peers: u32, section: &str) -> Result<Option<Figure>, DrawError> {
         let cells: Vec<(&Kind, &Cell<'_>, &Histogram<u64>)> = group
             .kinds
             .iter()
@@ -34,9 +30,7 @@ impl Figure {
                 Some((kind, cell, cell.merged.as_ref()?))
             })
             .collect();
-        let medians = cells
-            .iter()
-            .filter_map(|(_, _, merged)| quantile_of(merged, 0.5));
+        let medians = cells.iter().filter_map(|(_, _, merged)| quantile_of(merged, 0.5));
         let Some(least) = medians.reduce(f64::min) else {
             return Ok(None);
         };
@@ -46,23 +40,17 @@ impl Figure {
             .map(|(kind, cell, merged)| Series {
                 slot: kind.slot,
                 name: kind.label().to_string(),
+                named: true,
                 pieces: vec![curve(merged, unit)],
                 faint: rounds(cell, unit),
                 marks: Vec::new(),
             })
             .collect();
-        let all = || {
-            series
-                .iter()
-                .flat_map(|one| one.pieces.iter().chain(&one.faint).flatten())
-        };
+        let all = || series.iter().flat_map(|one| one.pieces.iter().chain(&one.faint).flatten());
         let nines = all().map(|(nines, _)| *nines).fold(0.0, f64::max);
         let plot = Plot {
             x: Axis::percentiles(1.0 - 10_f64.powf(-nines)),
-            y: Axis::values(
-                &format!("{}, round trip", unit.name),
-                all().map(|(_, value)| *value),
-            ),
+            y: Axis::values(&format!("{}, round trip", unit.name), all().map(|(_, value)| *value)),
             series,
         };
         let id = format!("{section}-percentiles-{peers}");
@@ -87,9 +75,7 @@ impl Figure {
 
 /// The curve of one histogram: number of nines against the value in `unit`.
 fn curve(histogram: &Histogram<u64>, unit: Unit) -> Vec<(f64, f64)> {
-    let last = (histogram.len() as f64 / VALUES_BEYOND_MIN)
-        .max(1.0)
-        .log10();
+    let last = (histogram.len() as f64 / VALUES_BEYOND_MIN).max(1.0).log10();
     let steps = (last * POINTS_A_NINE).floor() as u32;
     let at = |step: u32| {
         let nines = f64::from(step) / POINTS_A_NINE;
@@ -104,10 +90,7 @@ fn rounds(cell: &Cell<'_>, unit: Unit) -> Vec<Vec<(f64, f64)>> {
     if cell.rounds.len() < 2 {
         return Vec::new();
     }
-    let histograms = cell
-        .rounds
-        .iter()
-        .filter_map(|measured| measured.histogram.as_ref());
+    let histograms = cell.rounds.iter().filter_map(|measured| measured.histogram.as_ref());
     histograms.map(|histogram| curve(histogram, unit)).collect()
 }
 
@@ -116,16 +99,8 @@ fn describe(cells: &[(&Kind, &Cell<'_>, &Histogram<u64>)]) -> String {
         .iter()
         .filter_map(|(kind, _, merged)| {
             let show = |quantile| Some(Quantity::Nanoseconds.show(quantile_of(merged, quantile)?));
-            Some(format!(
-                "{}: median {}, p99 {}",
-                kind.label(),
-                show(0.5)?,
-                show(0.99)?
-            ))
+            Some(format!("{}: median {}, p99 {}", kind.label(), show(0.5)?, show(0.99)?))
         })
         .collect();
-    format!(
-        "{}. More percentiles are in the table below.",
-        each.join("; ")
-    )
+    format!("{}. More percentiles are in the table below.", each.join("; "))
 }

@@ -28,37 +28,28 @@ impl Figure {
     /// # Errors
     ///
     /// When the plot cannot be drawn.
-    pub(super) fn new(
-        group: &Group<'_>,
-        metric: Metric,
-        section: &str,
-    ) -> Result<Option<Figure>, DrawError> {
+    pub(super) fn new(group: &Group<'_>, metric: Metric, section: &str) -> Result<Option<Figure>, DrawError> {
         let lines: Vec<(&Kind, Vec<(u32, Point)>)> = group
             .kinds
             .iter()
             .map(|kind| (kind, group.series(kind, metric)))
             .filter(|(_, points)| !points.is_empty())
             .collect();
-        let all = || {
-            lines
-                .iter()
-                .flat_map(|(_, points)| points.iter().map(|(_, point)| point))
-        };
+        let all = || lines.iter().flat_map(|(_, points)| points.iter().map(|(_, point)| point));
         let Some(middle) = Interval::over(all().map(|point| point.value)) else {
             return Ok(None);
         };
         let unit = metric.quantity().unit_for(middle.median);
         let values = all().flat_map(|point| [point.value, point.interval.low, point.interval.high]);
-        let plot = Plot {
-            x: Axis::peers(&group.peers),
-            y: Axis::values(
-                &axis_name(metric, unit),
-                values.map(|value| value / unit.factor),
-            ),
-            series: lines
-                .iter()
-                .map(|(kind, points)| series(group, kind, points, metric, unit))
-                .collect(),
+        let y = Axis::values(&axis_name(metric, unit), values.map(|value| value / unit.factor));
+        let plot = match group.peers.as_slice() {
+            // A line needs two peer counts; one count compares messengers side by side.
+            [only] => side_by_side(&lines, *only, metric, unit, y),
+            _ => Plot {
+                x: Axis::peers(&group.peers),
+                y,
+                series: lines.iter().map(|(kind, points)| series(group, kind, points, metric, unit)).collect(),
+            },
         };
         let id = format!("{section}-{}", metric.slug());
         let caption = Caption {
@@ -86,57 +77,62 @@ fn axis_name(metric: Metric, unit: Unit) -> String {
     }
 }
 
-fn series(
-    group: &Group<'_>,
-    kind: &Kind,
-    points: &[(u32, Point)],
-    metric: Metric,
-    unit: Unit,
-) -> Series {
+fn series(group: &Group<'_>, kind: &Kind, points: &[(u32, Point)], metric: Metric, unit: Unit) -> Series {
     let load = |peers: u32| group.cell(kind, peers).and_then(|cell| cell.load());
     let joins = |one: u32, two: u32| !metric.depends_on_load() || load(one) == load(two);
     let place = |(peers, point): &(u32, Point)| (f64::from(*peers), point.value / unit.factor);
-    let mark = |(peers, point): &(u32, Point)| Mark {
-        x: f64::from(*peers),
-        y: point.value / unit.factor,
-        interval: (
-            point.interval.low / unit.factor,
-            point.interval.high / unit.factor,
-        ),
-        tip: tip(kind, *peers, point, metric),
-    };
+
     Series {
         slot: kind.slot,
         name: kind.label().to_string(),
+        named: true,
         pieces: points
             .chunk_by(|(one, _), (two, _)| joins(*one, *two))
             .map(|piece| piece.iter().map(place).collect())
             .collect(),
         faint: Vec::new(),
-        marks: points.iter().map(mark).collect(),
+        marks: points.iter().map(|(peers, point)| mark(kind, *peers, f64::from(*peers), point, metric, unit)).collect(),
+    }
+}
+
+/// The plot of a single peer count: one place for each messenger, with a stem where the axis begins at zero.
+fn side_by_side(lines: &[(&Kind, Vec<(u32, Point)>)], peers: u32, metric: Metric, unit: Unit, y: Axis) -> Plot {
+    let names: Vec<&str> = lines.iter().map(|(kind, _)| kind.label()).collect();
+    let stems = y.begins_at_zero();
+    let series = lines.iter().enumerate().map(|(i, (kind, points))| {
+        let x = i as f64;
+        let stem = |(_, point): &(u32, Point)| vec![(x, 0.0), (x, point.value / unit.factor)];
+        Series {
+            slot: kind.slot,
+            name: kind.label().to_string(),
+            named: false,
+            pieces: if stems { points.iter().map(stem).collect() } else { Vec::new() },
+            faint: Vec::new(),
+            marks: points.iter().map(|(peers, point)| mark(kind, *peers, x, point, metric, unit)).collect(),
+        }
+    });
+    let series = series.collect();
+    Plot { x: Axis::names(&format!("at {}", format::peers(peers)), &names), y, series }
+}
+
+fn mark(kind: &Kind, peers: u32, x: f64, point: &Point, metric: Metric, unit: Unit) -> Mark {
+    Mark {
+        x,
+        y: point.value / unit.factor,
+        interval: (point.interval.low / unit.factor, point.interval.high / unit.factor),
+        tip: tip(kind, peers, point, metric),
     }
 }
 
 /// `async at 64 peers: 118 µs (110 µs–124 µs)`.
 fn tip(kind: &Kind, peers: u32, point: &Point, metric: Metric) -> String {
     let quantity = metric.quantity();
-    let head = format!(
-        "{} at {}: {}",
-        kind.label(),
-        format::peers(peers),
-        quantity.show(point.value)
-    );
+    let head = format!("{} at {}: {}", kind.label(), format::peers(peers), quantity.show(point.value));
     if point.interval.rounds < 2 {
         return head;
     }
-    let (low, high) = (
-        quantity.show(point.interval.low),
-        quantity.show(point.interval.high),
-    );
-    format!(
-        "{head} ({low}–{high}, {})",
-        format::plural(point.interval.rounds as u64, "round")
-    )
+    let (low, high) = (quantity.show(point.interval.low), quantity.show(point.interval.high));
+    format!("{head} ({low}–{high}, {})", format::plural(point.interval.rounds as u64, "round"))
 }
 
 /// The ends of each line, for those who cannot see it.

@@ -43,8 +43,14 @@ pub enum PageError {
 struct Findings<'a> {
     title: &'a str,
     id: &'a str,
-    /// Topic, sentence and number of its rule.
-    items: Vec<(&'a str, &'a str, usize)>,
+    topics: Vec<Topic<'a>>,
+}
+
+/// Neighbouring findings about the same thing.
+struct Topic<'a> {
+    name: &'a str,
+    /// Sentence, and number of its rule.
+    items: Vec<(&'a str, usize)>,
 }
 
 #[derive(Template)]
@@ -75,11 +81,7 @@ struct Page<'a> {
 pub fn render(run: &Run) -> Result<String, PageError> {
     let draw = |error: &dyn std::fmt::Display| PageError::Draw(error.to_string());
     let groups = Group::all(run);
-    let sections = groups
-        .iter()
-        .map(Section::new)
-        .collect::<Result<Vec<Section>, _>>()
-        .map_err(|e| draw(&e))?;
+    let sections = groups.iter().map(Section::new).collect::<Result<Vec<Section>, _>>().map_err(|e| draw(&e))?;
     let rounds = groups.iter().map(Group::rounds).max().unwrap_or(0);
     let (findings, rules) = findings(&sections);
     let page = Page {
@@ -112,10 +114,7 @@ pub fn write_page(run: &Run, dir: &Path) -> Result<PathBuf, PageError> {
     let path = dir.join(FILE_NAME);
     std::fs::create_dir_all(dir)
         .and_then(|()| write_atomically(&path, |out| out.write_all(page.as_bytes())))
-        .map_err(|source| PageError::Write {
-            path: path.clone(),
-            source,
-        })?;
+        .map_err(|source| PageError::Write { path: path.clone(), source })?;
     Ok(path)
 }
 
@@ -133,11 +132,7 @@ fn title(groups: &[Group<'_>]) -> String {
     let peers = || groups.iter().flat_map(|group| group.peers.iter().copied());
     match (peers().min(), peers().max()) {
         (Some(min), Some(max)) if min < max => {
-            format!(
-                "{who} at {} to {}",
-                format::count(u64::from(min)),
-                format::peers(max)
-            )
+            format!("{who} at {} to {}", format::count(u64::from(min)), format::peers(max))
         }
         (Some(only), Some(_)) => format!("{who} at {}", format::peers(only)),
         _ => "A run without samples".to_string(),
@@ -149,24 +144,21 @@ fn findings(sections: &[Section]) -> (Vec<Findings<'_>>, Vec<&str>) {
     let mut rules: Vec<&str> = Vec::new();
     let mut all = Vec::new();
     for section in sections {
-        let items: Vec<(&str, &str, usize)> = section
-            .findings
-            .iter()
-            .map(|finding| {
-                let known = rules.iter().position(|rule| *rule == finding.rule);
-                let rule = known.unwrap_or_else(|| {
-                    rules.push(&finding.rule);
-                    rules.len() - 1
-                });
-                (finding.topic, finding.text.as_str(), rule + 1)
-            })
-            .collect();
-        if !items.is_empty() {
-            all.push(Findings {
-                title: &section.title,
-                id: &section.id,
-                items,
+        let mut topics: Vec<Topic<'_>> = Vec::new();
+        for finding in &section.findings {
+            let known = rules.iter().position(|rule| *rule == finding.rule);
+            let rule = known.unwrap_or_else(|| {
+                rules.push(&finding.rule);
+                rules.len() - 1
             });
+            let item = (finding.text.as_str(), rule + 1);
+            match topics.last_mut().filter(|topic| topic.name == finding.topic) {
+                Some(topic) => topic.items.push(item),
+                None => topics.push(Topic { name: finding.topic, items: vec![item] }),
+            }
+        }
+        if !topics.is_empty() {
+            all.push(Findings { title: &section.title, id: &section.id, topics });
         }
     }
     (all, rules)

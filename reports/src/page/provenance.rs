@@ -23,41 +23,22 @@ pub(super) struct Taken {
 }
 
 /// Headings of the list of samples, after the number and the messenger.
-pub(super) const TAKEN_COLUMNS: [&str; 9] = [
-    "round",
-    "workload",
-    "size",
-    "peers",
-    "in flight",
-    "load side",
-    "messages",
-    "msg/s",
-    "median",
-];
+pub(super) const TAKEN_COLUMNS: [&str; 9] =
+    ["round", "workload", "size", "peers", "in flight", "load side", "messages", "msg/s", "median"];
 
 fn fact(name: &'static str, value: impl Into<String>) -> Fact {
-    Fact {
-        name,
-        value: value.into(),
-    }
+    Fact { name, value: value.into() }
 }
 
 fn known(text: &str) -> String {
-    if text.is_empty() {
-        "unknown".to_string()
-    } else {
-        text.to_string()
-    }
+    if text.is_empty() { "unknown".to_string() } else { text.to_string() }
 }
 
 /// The machine and the state it was in.
 pub(super) fn environment(run: &Run) -> Vec<Fact> {
     let host = &run.environment;
     let steal = if host.virtualised {
-        format!(
-            "yes; {} of CPU time stolen during the run",
-            format::percent(host.steal)
-        )
+        format!("yes; {} of CPU time stolen during the run", format::percent(host.steal))
     } else {
         "no".to_string()
     };
@@ -67,53 +48,27 @@ pub(super) fn environment(run: &Run) -> Vec<Fact> {
         fact("Memory", Quantity::Bytes.show(host.memory as f64)),
         fact("Kernel", known(&host.kernel)),
         fact("Virtual machine", steal),
-        fact(
-            "Frequency governor",
-            host.governor.clone().unwrap_or_else(|| "none".to_string()),
-        ),
-        fact(
-            "Load average",
-            format!(
-                "{:.2} before, {:.2} after (one minute)",
-                host.load_before, host.load_after
-            ),
-        ),
+        fact("Frequency governor", host.governor.clone().unwrap_or_else(|| "none".to_string())),
+        fact("Load average", format!("{:.2} before, {:.2} after (one minute)", host.load_before, host.load_after)),
         fact("Compiler", known(&host.rustc)),
         fact("Build", if host.release { "release" } else { "debug" }),
-        fact(
-            "Commit",
-            host.git.clone().unwrap_or_else(|| "unknown".to_string()),
-        ),
+        fact("Commit", host.git.clone().unwrap_or_else(|| "unknown".to_string())),
         fact("msgr-bench", run.tool_version.clone()),
     ]
 }
 
 /// What was asked for.
 pub(super) fn plan(plan: &Plan) -> Vec<Fact> {
-    let peers: Vec<String> = plan
-        .peers
-        .iter()
-        .map(|peers| format::count(u64::from(*peers)))
-        .collect();
+    let peers: Vec<String> = plan.peers.iter().map(|peers| format::count(u64::from(*peers))).collect();
     let sizes: Vec<String> = plan.sizes.iter().map(|size| format::size(*size)).collect();
-    let workloads: Vec<&str> = plan
-        .workloads
-        .iter()
-        .map(|workload| name(*workload))
-        .collect();
+    let workloads: Vec<&str> = plan.workloads.iter().map(|workload| name(*workload)).collect();
     vec![
         fact("Messengers", format::list(&plan.messengers)),
         fact("Peers", format::list(&peers)),
         fact("Payload sizes", format::list(&sizes)),
         fact("Workloads", format::list(&workloads)),
-        fact(
-            "Depth at one peer, or stream window",
-            format::count(u64::from(plan.depth)),
-        ),
-        fact(
-            "In flight at more peers",
-            format::count(u64::from(plan.active)),
-        ),
+        fact("Depth at one peer, or stream window", format::count(u64::from(plan.depth))),
+        fact("In flight at more peers", format::count(u64::from(plan.active))),
         fact("Load side at more peers", plan.load_messenger.clone()),
         fact("Pinning", plan.pin.clone()),
         fact("Measured time of a sample", milliseconds(plan.duration_ms)),
@@ -142,10 +97,7 @@ pub(super) fn taken(run: &Run) -> Vec<Taken> {
 fn line(sample: &Sample) -> Taken {
     let kind = Kind::new(&sample.messenger);
     let rate = sample.messages as f64 * 1e9 / sample.elapsed_ns as f64;
-    let median = sample
-        .latency
-        .as_ref()
-        .map(|latency| Quantity::Nanoseconds.show(latency.p50_ns as f64));
+    let median = sample.latency.as_ref().map(|latency| Quantity::Nanoseconds.show(latency.p50_ns as f64));
     Taken {
         messenger: kind.label().to_string(),
         class: kind.slot.class(),
@@ -171,10 +123,9 @@ pub(super) fn reproduce(run: &Run) -> String {
         None => command,
         Some(git) => match git.strip_suffix("-dirty") {
             // The change itself is not in the record.
-            Some(clean) => format!(
-                "git checkout {}  # and the changes it was built with\n{command}",
-                format::shell(&[clean])
-            ),
+            Some(clean) => {
+                format!("git checkout {}  # and the changes it was built with\n{command}", format::shell(&[clean]))
+            }
             None => format!("git checkout {}\n{command}", format::shell(&[git])),
         },
     }

@@ -53,15 +53,7 @@ impl Section {
             .iter()
             .filter_map(|metric| Figure::new(group, *metric, &id).transpose())
             .collect::<Result<Vec<Figure>, DrawError>>()?;
-        let mut ends: Vec<u32> = group
-            .peers
-            .first()
-            .into_iter()
-            .chain(group.peers.last())
-            .copied()
-            .collect();
-        ends.dedup();
-        let curves = ends
+        let curves = few(&group.peers)
             .iter()
             .filter_map(|peers| Figure::percentiles(group, *peers, &id).transpose())
             .collect::<Result<Vec<Figure>, DrawError>>()?;
@@ -70,25 +62,13 @@ impl Section {
             .iter()
             .map(|kind| {
                 let name = kind.label().to_string();
-                Ok(Legend {
-                    name,
-                    class: kind.slot.class(),
-                    swatch: swatch(kind.slot)?,
-                })
+                Ok(Legend { name, class: kind.slot.class(), swatch: swatch(kind.slot)? })
             })
             .collect::<Result<Vec<Legend>, DrawError>>()?;
-        let threads = table::of_names(
-            group,
-            "Threads by name of the side under test",
-            "name",
-            |s| &s.server.threads_by_name,
-        );
-        let counters = table::of_names(
-            group,
-            "Counters of the messenger under test",
-            "counter",
-            |s| &s.server.counters,
-        );
+        let threads =
+            table::of_names(group, "Threads by name of the side under test", "name", |s| &s.server.threads_by_name);
+        let counters =
+            table::of_names(group, "Counters of the messenger under test", "counter", |s| &s.server.counters);
         Ok(Section {
             title: title(group.workload, group.size),
             lead: lead(group),
@@ -101,6 +81,14 @@ impl Section {
             id,
         })
     }
+}
+
+/// The smallest, the middle and the largest peer count, as far as they differ.
+fn few(peers: &[u32]) -> Vec<u32> {
+    let all = [peers.first(), peers.get(peers.len() / 2), peers.last()];
+    let mut few: Vec<u32> = all.into_iter().flatten().copied().collect();
+    few.dedup();
+    few
 }
 
 fn slug(workload: Workload) -> &'static str {
@@ -127,23 +115,14 @@ fn lead(group: &Group<'_>) -> String {
         Workload::Stream => "Messages go one way, within a window that the receiver grants.",
     };
     let in_flight = by_peers(group, |peers| {
-        let mut cells = group
-            .kinds
-            .iter()
-            .filter_map(|kind| group.cell(kind, peers)?.load());
-        cells
-            .next()
-            .map(|(in_flight, _)| format::count(u64::from(in_flight)))
+        let mut cells = group.kinds.iter().filter_map(|kind| group.cell(kind, peers)?.load());
+        cells.next().map(|(in_flight, _)| format::count(u64::from(in_flight)))
     });
     let load = by_peers(group, |peers| {
         let mut loads: Vec<&str> = Vec::new();
         for kind in group.messengers() {
             let (_, load) = group.cell(kind, peers)?.load()?;
-            loads.push(if load == kind.name {
-                "the same messenger"
-            } else {
-                load
-            });
+            loads.push(if load == kind.name { "the same messenger" } else { load });
         }
         // A messenger that is its own load side everywhere needs no mention where another one names it.
         if loads.iter().any(|load| *load != "the same messenger") {
@@ -167,22 +146,15 @@ fn lead(group: &Group<'_>) -> String {
 
 /// What holds at which peer counts, runs of the same taken together: `1 at 1 peer`, `16 at 4 to 1,024 peers`.
 fn by_peers(group: &Group<'_>, say: impl Fn(u32) -> Option<String>) -> Vec<String> {
-    let said: Vec<(u32, String)> = group
-        .peers
-        .iter()
-        .filter_map(|peers| Some((*peers, say(*peers).filter(|text| !text.is_empty())?)))
-        .collect();
+    let said: Vec<(u32, String)> =
+        group.peers.iter().filter_map(|peers| Some((*peers, say(*peers).filter(|text| !text.is_empty())?))).collect();
     let runs = said.chunk_by(|(_, one), (_, two)| one == two);
     runs.filter_map(|run| {
         let ((from, text), (to, _)) = (run.first()?, run.last()?);
         if from == to {
             return Some(format!("{text} at {}", format::peers(*from)));
         }
-        Some(format!(
-            "{text} at {} to {}",
-            format::count(u64::from(*from)),
-            format::peers(*to)
-        ))
+        Some(format!("{text} at {} to {}", format::count(u64::from(*from)), format::peers(*to)))
     })
     .collect()
 }

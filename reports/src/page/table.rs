@@ -1,5 +1,6 @@
 //! Tables: the same figures as the plots, for those who want or need the numbers.
 
+use crate::analysis::findings::ratio_spread;
 use crate::analysis::group::{Cell, Group};
 use crate::analysis::interval::Interval;
 use crate::analysis::kind::Kind;
@@ -48,23 +49,13 @@ type Beside = (&'static str, fn(&Sample) -> f64);
 fn beside(metric: Metric) -> &'static [Beside] {
     match metric {
         Metric::Cpu => &[
-            ("user", |s| {
-                s.server.cpu_user_us as f64 * 1e3 / s.messages as f64
-            }),
-            ("system", |s| {
-                s.server.cpu_sys_us as f64 * 1e3 / s.messages as f64
-            }),
-            ("load side", |s| {
-                crate::analysis::metric::cpu_ns(&s.load) / s.messages as f64
-            }),
+            ("user", |s| s.server.cpu_user_us as f64 * 1e3 / s.messages as f64),
+            ("system", |s| s.server.cpu_sys_us as f64 * 1e3 / s.messages as f64),
+            ("load side", |s| crate::analysis::metric::cpu_ns(&s.load) / s.messages as f64),
         ],
         Metric::Switches => &[
-            ("voluntary", |s| {
-                s.server.ctx_voluntary as f64 / s.messages as f64
-            }),
-            ("involuntary", |s| {
-                s.server.ctx_involuntary as f64 / s.messages as f64
-            }),
+            ("voluntary", |s| s.server.ctx_voluntary as f64 / s.messages as f64),
+            ("involuntary", |s| s.server.ctx_involuntary as f64 / s.messages as f64),
         ],
         Metric::Rss => &[("no peers", |s| s.server.rss_before as f64)],
         Metric::Threads => &[("load side", |s| s.load.threads as f64)],
@@ -89,32 +80,17 @@ pub(super) fn of_metric(group: &Group<'_>, metric: Metric, unit: Unit) -> Table 
         let point = cell.and_then(|cell| cell.point(metric));
         let figure = point.map(|point| show(point.value));
         let interval = point.map(|point| spread(&point.interval, group.rounds(), show));
-        let more = beside
-            .iter()
-            .map(|(_, read)| cell?.median_of(read).map(show));
+        let more = beside.iter().map(|(_, read)| cell?.median_of(read).map(show));
         let all: Vec<Option<String>> = [figure, interval].into_iter().chain(more).collect();
-        all.into_iter()
-            .map(|text| text.unwrap_or_else(|| NONE.to_string()))
+        all.into_iter().map(|text| text.unwrap_or_else(|| NONE.to_string()))
     };
     let rows = group.peers.iter().map(|peers| Row {
         heading: format::count(u64::from(*peers)),
-        cells: group
-            .kinds
-            .iter()
-            .flat_map(|kind| cells(kind, *peers))
-            .collect(),
+        cells: group.kinds.iter().flat_map(|kind| cells(kind, *peers)).collect(),
     });
-    let name = if unit.name.is_empty() {
-        String::new()
-    } else {
-        format!(", in {}", unit.name)
-    };
+    let name = if unit.name.is_empty() { String::new() } else { format!(", in {}", unit.name) };
     Table {
-        caption: format!(
-            "{}{name}; interval: {}.",
-            metric.title(),
-            Interval::describe(group.rounds())
-        ),
+        caption: format!("{}{name}; interval: {}.", metric.title(), Interval::describe(group.rounds())),
         rows_are: "peers",
         columns: columns.collect(),
         rows: rows.collect(),
@@ -122,11 +98,7 @@ pub(super) fn of_metric(group: &Group<'_>, metric: Metric, unit: Unit) -> Table 
 }
 
 fn with_unit(name: &str, unit: Unit) -> String {
-    if unit.name.is_empty() {
-        name.to_string()
-    } else {
-        format!("{name}, {}", unit.name)
-    }
+    if unit.name.is_empty() { name.to_string() } else { format!("{name}, {}", unit.name) }
 }
 
 /// `110–124`, with the number of rounds where it is not that of the whole group.
@@ -136,11 +108,7 @@ fn spread(interval: &Interval, rounds: usize, show: impl Fn(f64) -> String) -> S
     } else {
         format!("{}–{}", show(interval.low), show(interval.high))
     };
-    if interval.rounds == rounds {
-        ends
-    } else {
-        format!("{ends} (n = {})", interval.rounds)
-    }
+    if interval.rounds == rounds { ends } else { format!("{ends} (n = {})", interval.rounds) }
 }
 
 /// The ratios of each messenger to the floor; `None` when there is no floor, or nothing else.
@@ -157,31 +125,18 @@ pub(super) fn of_ratios(group: &Group<'_>) -> Option<Table> {
     let columns = kinds.iter().map(|kind| Columns {
         heading: kind.label().to_string(),
         class: kind.slot.class(),
-        names: metrics
-            .iter()
-            .map(|metric| metric.noun().to_string())
-            .collect(),
+        names: metrics.iter().map(|metric| metric.noun().to_string()).collect(),
     });
     let cell = |kind: &Kind, peers: u32, metric: Metric| {
         let Some(ratio) = paired(group, kind, floor, peers, metric) else {
             return NONE.to_string();
         };
         let median = format::ratio(ratio.median);
-        if ratio.rounds < 2 {
-            return median;
-        }
-        format!(
-            "{median} ({}–{})",
-            format::ratio(ratio.low),
-            format::ratio(ratio.high)
-        )
+        format!("{median} ({})", ratio_spread(&ratio))
     };
     let rows = group.peers.iter().map(|peers| Row {
         heading: format::count(u64::from(*peers)),
-        cells: kinds
-            .iter()
-            .flat_map(|kind| metrics.iter().map(|metric| cell(kind, *peers, *metric)))
-            .collect(),
+        cells: kinds.iter().flat_map(|kind| metrics.iter().map(|metric| cell(kind, *peers, *metric))).collect(),
     });
     Some(Table {
         caption: format!(
@@ -196,19 +151,10 @@ pub(super) fn of_ratios(group: &Group<'_>) -> Option<Table> {
 
 /// The percentiles of all rounds together at one peer count.
 pub(super) fn of_percentiles(group: &Group<'_>, peers: u32, unit: Unit) -> Table {
-    const QUANTILES: [(&str, f64); 6] = [
-        ("p50", 0.5),
-        ("p90", 0.9),
-        ("p99", 0.99),
-        ("p99.9", 0.999),
-        ("p99.99", 0.9999),
-        ("largest", 1.0),
-    ];
-    let shown: Vec<(&Kind, &Cell<'_>)> = group
-        .kinds
-        .iter()
-        .filter_map(|kind| Some((kind, group.cell(kind, peers)?)))
-        .collect();
+    const QUANTILES: [(&str, f64); 6] =
+        [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("p99.99", 0.9999), ("largest", 1.0)];
+    let shown: Vec<(&Kind, &Cell<'_>)> =
+        group.kinds.iter().filter_map(|kind| Some((kind, group.cell(kind, peers)?))).collect();
     let columns = shown.iter().map(|(kind, _)| Columns {
         heading: kind.label().to_string(),
         class: kind.slot.class(),
@@ -219,32 +165,19 @@ pub(super) fn of_percentiles(group: &Group<'_>, peers: u32, unit: Unit) -> Table
         if quantile < 1.0 && beyond < super::curve::VALUES_BEYOND_MIN {
             return NONE.to_string();
         }
-        let value = cell
-            .merged
-            .as_ref()
-            .and_then(|merged| quantile_of(merged, quantile));
+        let value = cell.merged.as_ref().and_then(|merged| quantile_of(merged, quantile));
         value.map_or(NONE.to_string(), |ns| format::number(ns / unit.factor))
     };
     let percentiles = QUANTILES.iter().map(|(name, quantile)| Row {
         heading: (*name).to_string(),
-        cells: shown
-            .iter()
-            .map(|(_, cell)| show(cell, *quantile))
-            .collect(),
+        cells: shown.iter().map(|(_, cell)| show(cell, *quantile)).collect(),
     });
     let counts = Row {
         heading: "round trips".to_string(),
-        cells: shown
-            .iter()
-            .map(|(_, cell)| format::count(cell.recorded()))
-            .collect(),
+        cells: shown.iter().map(|(_, cell)| format::count(cell.recorded())).collect(),
     };
     Table {
-        caption: format!(
-            "Round trips at {}, all rounds together, in {}.",
-            format::peers(peers),
-            unit.name
-        ),
+        caption: format!("Round trips at {}, all rounds together, in {}.", format::peers(peers), unit.name),
         rows_are: "percentile",
         columns: columns.collect(),
         rows: percentiles.chain([counts]).collect(),
@@ -259,18 +192,11 @@ pub(super) fn of_names(
     read: impl Fn(&Sample) -> &std::collections::BTreeMap<String, u64>,
 ) -> Option<Table> {
     let peers = *group.peers.last()?;
-    let shown: Vec<(&Kind, &Cell<'_>)> = group
-        .kinds
-        .iter()
-        .filter_map(|kind| Some((kind, group.cell(kind, peers)?)))
-        .collect();
+    let shown: Vec<(&Kind, &Cell<'_>)> =
+        group.kinds.iter().filter_map(|kind| Some((kind, group.cell(kind, peers)?))).collect();
     let mut names: Vec<&String> = shown
         .iter()
-        .flat_map(|(_, cell)| {
-            cell.rounds
-                .iter()
-                .flat_map(|measured| read(measured.sample).keys())
-        })
+        .flat_map(|(_, cell)| cell.rounds.iter().flat_map(|measured| read(measured.sample).keys()))
         .collect();
     names.sort();
     names.dedup();
@@ -283,19 +209,13 @@ pub(super) fn of_names(
         names: vec!["median".to_string()],
     });
     let count = |cell: &Cell<'_>, name: &String| {
-        let has = cell
-            .rounds
-            .iter()
-            .any(|measured| read(measured.sample).contains_key(name));
+        let has = cell.rounds.iter().any(|measured| read(measured.sample).contains_key(name));
         let median = cell.median_of(|sample| read(sample).get(name).copied().unwrap_or(0) as f64);
-        median
-            .filter(|_| has)
-            .map_or(NONE.to_string(), |count| Quantity::Count.show(count))
+        median.filter(|_| has).map_or(NONE.to_string(), |count| Quantity::Count.show(count))
     };
-    let rows = names.into_iter().map(|name| Row {
-        heading: name.clone(),
-        cells: shown.iter().map(|(_, cell)| count(cell, name)).collect(),
-    });
+    let rows = names
+        .into_iter()
+        .map(|name| Row { heading: name.clone(), cells: shown.iter().map(|(_, cell)| count(cell, name)).collect() });
     let rows = rows.collect();
     Some(Table {
         caption: format!("{what} at {}, median over rounds.", format::peers(peers)),

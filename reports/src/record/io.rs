@@ -12,9 +12,7 @@ use super::{Run, SCHEMA};
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     /// The file could not be read.
-    #[error(
-        "cannot read {path}: {source}; give the path of a run.json written by `msgr-bench run`"
-    )]
+    #[error("cannot read {path}: {source}; give the path of a run.json written by `msgr-bench run`")]
     Read {
         /// The file.
         path: PathBuf,
@@ -33,9 +31,7 @@ pub enum RecordError {
         source: serde_json::Error,
     },
     /// The file is not JSON.
-    #[error(
-        "{path} is not JSON ({source}); give the path of a run.json written by `msgr-bench run`"
-    )]
+    #[error("{path} is not JSON ({source}); give the path of a run.json written by `msgr-bench run`")]
     NotJson {
         /// The file.
         path: PathBuf,
@@ -90,10 +86,7 @@ impl Run {
     ///
     /// When the file cannot be read, is cut short, is not JSON, or is not a record of version [`SCHEMA`].
     pub fn load(path: &Path) -> Result<Run, RecordError> {
-        let text = fs::read(path).map_err(|source| RecordError::Read {
-            path: path.into(),
-            source,
-        })?;
+        let text = fs::read(path).map_err(|source| RecordError::Read { path: path.into(), source })?;
         let syntax = |source: serde_json::Error| {
             let path = path.to_path_buf();
             match source.classify() {
@@ -106,17 +99,11 @@ impl Run {
         match head.schema {
             None => return Err(RecordError::NotARecord { path: path.into() }),
             Some(found) if found != SCHEMA => {
-                return Err(RecordError::Schema {
-                    path: path.into(),
-                    found,
-                });
+                return Err(RecordError::Schema { path: path.into(), found });
             }
             Some(_) => {}
         }
-        serde_json::from_slice(&text).map_err(|source| RecordError::Invalid {
-            path: path.into(),
-            source,
-        })
+        serde_json::from_slice(&text).map_err(|source| RecordError::Invalid { path: path.into(), source })
     }
 
     /// Writes the record, so that `path` holds either its old content or the whole new one: the text goes to a
@@ -130,23 +117,14 @@ impl Run {
             serde_json::to_writer_pretty(&mut *out, self)?;
             out.write_all(b"\n")
         })
-        .map_err(|source| RecordError::Write {
-            path: path.into(),
-            source,
-        })
+        .map_err(|source| RecordError::Write { path: path.into(), source })
     }
 }
 
 /// Writes a file through a temporary neighbour, which is removed again when anything fails.
-pub(crate) fn write_atomically(
-    path: &Path,
-    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> io::Result<()> {
+pub(crate) fn write_atomically(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     // The process id keeps two writers of the same path out of each other's temporary file.
-    let mut name = path
-        .file_name()
-        .ok_or(io::ErrorKind::InvalidInput)?
-        .to_os_string();
+    let mut name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_os_string();
     name.push(format!(".{}.tmp", std::process::id()));
     let temporary = path.with_file_name(name);
     let written = File::create(&temporary).and_then(|file| {

@@ -6,6 +6,9 @@ use crate::analysis::interval::Interval;
 use crate::format;
 use crate::record::Allocations;
 
+/// Below this many times a message, "once in so many messages" reads better.
+const SELDOM: f64 = 0.2;
+
 pub(super) fn finding(group: &Group<'_>) -> Option<Finding> {
     let rates: Vec<String> = group
         .messengers()
@@ -17,12 +20,8 @@ pub(super) fn finding(group: &Group<'_>) -> Option<Finding> {
                 .filter_map(|measured| measured.sample.allocations.as_ref());
             let (times, bytes): (Vec<f64>, Vec<f64>) = counted.filter_map(a_message).unzip();
             let (times, bytes) = (Interval::over(times)?, Interval::over(bytes)?);
-            Some(format!(
-                "{} allocates {} times a message ({} bytes)",
-                kind.label(),
-                format::number(times.median),
-                format::number(bytes.median)
-            ))
+            let bytes = format::number(bytes.median);
+            Some(format!("{} allocates {} ({bytes} bytes a message)", kind.label(), rate(times.median)))
         })
         .collect();
     if rates.is_empty() {
@@ -37,15 +36,21 @@ pub(super) fn finding(group: &Group<'_>) -> Option<Finding> {
     })
 }
 
+/// `3.10 times a message`, or `once in 40 messages` where that reads better.
+fn rate(times: f64) -> String {
+    if times <= 0.0 {
+        "nothing".to_string()
+    } else if times < SELDOM {
+        format!("once in {} messages", format::count((1.0 / times).round() as u64))
+    } else {
+        format!("{} times a message", format::number(times))
+    }
+}
+
 /// Allocations and allocated bytes per message; `None` when no message was handled.
 fn a_message(counted: &Allocations) -> Option<(f64, f64)> {
     let messages = counted.messages as f64;
-    (counted.messages > 0).then(|| {
-        (
-            counted.count as f64 / messages,
-            counted.bytes as f64 / messages,
-        )
-    })
+    (counted.messages > 0).then(|| (counted.count as f64 / messages, counted.bytes as f64 / messages))
 }
 
 #[cfg(test)]
@@ -58,26 +63,20 @@ mod tests {
         let run = Builder::default()
             .each(&["simple", "async"], &[4], 1, |sample| {
                 let count = if sample.messenger == "simple" { 310 } else { 2 };
-                sample.allocations = Some(Allocations {
-                    count,
-                    bytes: 6_400,
-                    messages: 100,
-                });
+                sample.allocations = Some(Allocations { count, bytes: 6_400, messages: 100 });
             })
             .build();
         assert_eq!(
             text(&run, "Allocations"),
             [
-                "simple allocates 3.10 times a message (64 bytes) and async allocates 0.0200 times a message (64 bytes)."
+                "simple allocates 3.10 times a message (64 bytes a message) and async allocates once in 50 messages (64 bytes a message)."
             ]
         );
     }
 
     #[test]
     fn uncounted_allocations_stay_silent() {
-        let run = Builder::default()
-            .each(&["simple"], &[4], 3, |_| {})
-            .build();
+        let run = Builder::default().each(&["simple"], &[4], 3, |_| {}).build();
         assert!(text(&run, "Allocations").is_empty());
     }
 }

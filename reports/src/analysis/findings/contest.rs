@@ -29,13 +29,7 @@ struct Bout {
 
 pub(super) fn findings(group: &Group<'_>) -> Vec<Finding> {
     let metrics: &[Metric] = match group.workload {
-        Workload::PingPong => &[
-            Metric::P50,
-            Metric::P99,
-            Metric::Throughput,
-            Metric::Cpu,
-            Metric::Connect,
-        ],
+        Workload::PingPong => &[Metric::P50, Metric::P99, Metric::Throughput, Metric::Cpu, Metric::Connect],
         Workload::Stream => &[Metric::Throughput, Metric::Cpu],
     };
     let kinds: Vec<&Kind> = group.messengers().collect();
@@ -43,22 +37,14 @@ pub(super) fn findings(group: &Group<'_>) -> Vec<Finding> {
     for (i, second) in kinds.iter().enumerate() {
         // The messenger listed later is the newer design: sentences speak of it against the older one.
         for first in &kinds[i + 1..] {
-            findings.extend(
-                metrics
-                    .iter()
-                    .filter_map(|metric| finding(group, first, second, *metric)),
-            );
+            findings.extend(metrics.iter().filter_map(|metric| finding(group, first, second, *metric)));
         }
     }
     findings
 }
 
 fn finding(group: &Group<'_>, first: &Kind, second: &Kind, metric: Metric) -> Option<Finding> {
-    let bouts: Vec<Bout> = group
-        .peers
-        .iter()
-        .filter_map(|peers| bout(group, first, second, *peers, metric))
-        .collect();
+    let bouts: Vec<Bout> = group.peers.iter().filter_map(|peers| bout(group, first, second, *peers, metric)).collect();
     if bouts.is_empty() {
         return None;
     }
@@ -83,13 +69,7 @@ fn topic(metric: Metric) -> &'static str {
     }
 }
 
-fn bout(
-    group: &Group<'_>,
-    first: &Kind,
-    second: &Kind,
-    peers: u32,
-    metric: Metric,
-) -> Option<Bout> {
+fn bout(group: &Group<'_>, first: &Kind, second: &Kind, peers: u32, metric: Metric) -> Option<Bout> {
     let (one, two) = (group.cell(first, peers)?, group.cell(second, peers)?);
     if !(tail_is_thick(one, metric) && tail_is_thick(two, metric)) {
         return None;
@@ -105,78 +85,38 @@ fn bout(
         (true, true) => Verdict::First,
         (true, false) => Verdict::Second,
     };
-    Some(Bout {
-        peers,
-        verdict,
-        ratio,
-    })
+    Some(Bout { peers, verdict, ratio })
 }
 
-fn sentence(
-    group: &Group<'_>,
-    first: &Kind,
-    second: &Kind,
-    metric: Metric,
-    bouts: &[Bout],
-) -> String {
+fn sentence(group: &Group<'_>, first: &Kind, second: &Kind, metric: Metric, bouts: &[Bout]) -> String {
     let (one, two, noun) = (first.label(), second.label(), metric.noun());
-    let better = if metric.more_is_better() {
-        "higher"
-    } else {
-        "lower"
-    };
-    let clear: Vec<&Bout> = bouts
-        .iter()
-        .filter(|bout| bout.verdict != Verdict::Unclear)
-        .collect();
+    let better = if metric.more_is_better() { "higher" } else { "lower" };
+    let clear: Vec<&Bout> = bouts.iter().filter(|bout| bout.verdict != Verdict::Unclear).collect();
     let unclear = at(bouts, Verdict::Unclear);
     let (Some(start), Some(end)) = (clear.first(), clear.last()) else {
-        return format!(
-            "No clear difference in {noun} between {two} and {one} {}.",
-            unclear
-        );
+        let place = if bouts.len() > 2 { "at any peer count".to_string() } else { unclear };
+        return format!("No clear difference in {noun} between {two} and {one} {place}.");
     };
-    let changes = clear
-        .windows(2)
-        .filter(|pair| pair[0].verdict != pair[1].verdict)
-        .count();
-    let elsewhere = if clear.len() == bouts.len() {
-        String::new()
-    } else {
-        format!(" No clear difference {unclear}.")
-    };
+    let changes = clear.windows(2).filter(|pair| pair[0].verdict != pair[1].verdict).count();
+    let elsewhere = if clear.len() == bouts.len() { String::new() } else { format!(" No clear difference {unclear}.") };
     let winner = |verdict| {
-        if verdict == Verdict::First {
-            (one, two)
-        } else {
-            (two, one)
-        }
+        if verdict == Verdict::First { (one, two) } else { (two, one) }
     };
     match changes {
         0 => {
             let (better_one, other) = winner(start.verdict);
-            let ratios = clear.iter().map(|bout| {
-                if start.verdict == Verdict::First {
-                    bout.ratio
-                } else {
-                    1.0 / bout.ratio
-                }
-            });
+            let ratios =
+                clear.iter().map(|bout| if start.verdict == Verdict::First { bout.ratio } else { 1.0 / bout.ratio });
             let place = if clear.len() == bouts.len() && bouts.len() > 1 {
                 "at every peer count".to_string()
             } else {
                 at(bouts, start.verdict)
             };
-            format!(
-                "{better_one}'s {noun} is {better} than {other}'s {place}: {}.{elsewhere}",
-                range(ratios)
-            )
+            format!("{better_one}'s {noun} is {better} than {other}'s {place}: {}.{elsewhere}", range(ratios))
         }
         1 => {
             let (before, after) = (winner(start.verdict).0, winner(end.verdict).0);
-            let turn = clear
-                .windows(2)
-                .find(|pair| pair[0].verdict != pair[1].verdict);
+            let turn = clear.windows(2).find(|pair| pair[0].verdict != pair[1].verdict);
             let (last, next) = turn.map_or((*start, *end), |pair| (pair[0], pair[1]));
             let caveat = if load_changes(group, first, last.peers, next.peers) {
                 " The load changes between the two as well."
@@ -210,33 +150,18 @@ fn load_changes(group: &Group<'_>, kind: &Kind, from: u32, to: u32) -> bool {
 
 /// `at 1, 4 and 16 peers`.
 fn at(bouts: &[Bout], verdict: Verdict) -> String {
-    let counts: Vec<&Bout> = bouts
-        .iter()
-        .filter(|bout| bout.verdict == verdict)
-        .collect();
-    let names: Vec<String> = counts
-        .iter()
-        .map(|bout| format::count(u64::from(bout.peers)))
-        .collect();
-    let noun = if counts.len() == 1 && counts[0].peers == 1 {
-        "peer"
-    } else {
-        "peers"
-    };
+    let counts: Vec<&Bout> = bouts.iter().filter(|bout| bout.verdict == verdict).collect();
+    let names: Vec<String> = counts.iter().map(|bout| format::count(u64::from(bout.peers))).collect();
+    let noun = if counts.len() == 1 && counts[0].peers == 1 { "peer" } else { "peers" };
     format!("at {} {noun}", format::list(&names))
 }
 
 /// `0.43×`, or `0.43× to 0.52×`.
 fn range(ratios: impl Iterator<Item = f64>) -> String {
-    let (low, high) = ratios.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), ratio| {
-        (low.min(ratio), high.max(ratio))
-    });
+    let (low, high) =
+        ratios.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), ratio| (low.min(ratio), high.max(ratio)));
     let (low, high) = (format::ratio(low), format::ratio(high));
-    if low == high {
-        low
-    } else {
-        format!("{low} to {high}")
-    }
+    if low == high { low } else { format!("{low} to {high}") }
 }
 
 #[cfg(test)]
@@ -258,19 +183,13 @@ mod tests {
     fn a_messenger_that_wins_everywhere_wins_at_every_count() {
         let text = latency(
             |kind, _, round| {
-                if kind == "simple" {
-                    40_000 + u64::from(round) * 100
-                } else {
-                    20_000
-                }
+                if kind == "simple" { 40_000 + u64::from(round) * 100 } else { 20_000 }
             },
             &[4, 64],
             3,
         );
         assert!(
-            text[0].starts_with(
-                "async's median round trip is lower than simple's at every peer count: 0."
-            ),
+            text[0].starts_with("async's median round trip is lower than simple's at every peer count: 0."),
             "{text:?}"
         );
     }
@@ -279,31 +198,17 @@ mod tests {
     fn overlapping_rounds_are_no_clear_difference() {
         let text = latency(
             |kind, _, round| {
-                if kind == "simple" {
-                    20_000 + u64::from(round) * 9_000
-                } else {
-                    25_000
-                }
+                if kind == "simple" { 20_000 + u64::from(round) * 9_000 } else { 25_000 }
             },
             &[4, 64],
             3,
         );
-        assert_eq!(
-            text[0],
-            "No clear difference in median round trip between simple and async at 4 and 64 peers."
-        );
+        assert_eq!(text[0], "No clear difference in median round trip between simple and async at 4 and 64 peers.");
     }
 
     #[test]
     fn two_rounds_claim_nothing() {
-        assert!(
-            latency(
-                |kind, _, _| if kind == "simple" { 40_000 } else { 20_000 },
-                &[4],
-                2
-            )
-            .is_empty()
-        );
+        assert!(latency(|kind, _, _| if kind == "simple" { 40_000 } else { 20_000 }, &[4], 2).is_empty());
     }
 
     #[test]
@@ -322,11 +227,7 @@ mod tests {
 
     #[test]
     fn a_tiny_difference_is_none_however_steady() {
-        let text = latency(
-            |kind, _, _| if kind == "simple" { 20_200 } else { 20_000 },
-            &[4],
-            5,
-        );
+        let text = latency(|kind, _, _| if kind == "simple" { 20_200 } else { 20_000 }, &[4], 5);
         assert!(text[0].starts_with("No clear difference"), "{text:?}");
     }
 }

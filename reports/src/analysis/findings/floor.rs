@@ -1,6 +1,6 @@
 //! How far each messenger is from the bare socket of the same run.
 
-use super::{Finding, ratio_spread, tail_is_thick};
+use super::{Finding, over_rounds, ratio_spread, tail_is_thick};
 use crate::analysis::group::Group;
 use crate::analysis::metric::Metric;
 use crate::analysis::ratio::paired;
@@ -12,19 +12,10 @@ pub(super) fn findings(group: &Group<'_>) -> Vec<Finding> {
         Workload::PingPong => &[Metric::P50, Metric::P99],
         Workload::Stream => &[Metric::Throughput],
     };
-    let mut ends: Vec<u32> = group
-        .peers
-        .first()
-        .into_iter()
-        .chain(group.peers.last())
-        .copied()
-        .collect();
+    let mut ends: Vec<u32> = group.peers.first().into_iter().chain(group.peers.last()).copied().collect();
     ends.dedup();
-    let each = ends
-        .iter()
-        .flat_map(|peers| metrics.iter().map(|metric| (*peers, *metric)));
-    each.filter_map(|(peers, metric)| finding(group, peers, metric))
-        .collect()
+    let each = ends.iter().flat_map(|peers| metrics.iter().map(|metric| (*peers, *metric)));
+    each.filter_map(|(peers, metric)| finding(group, peers, metric)).collect()
 }
 
 fn finding(group: &Group<'_>, peers: u32, metric: Metric) -> Option<Finding> {
@@ -34,19 +25,16 @@ fn finding(group: &Group<'_>, peers: u32, metric: Metric) -> Option<Finding> {
     }
     let ratios: Vec<String> = group
         .messengers()
-        .filter(|kind| {
-            group
-                .cell(kind, peers)
-                .is_some_and(|cell| tail_is_thick(cell, metric))
-        })
+        .filter(|kind| group.cell(kind, peers).is_some_and(|cell| tail_is_thick(cell, metric)))
         .filter_map(|kind| {
             let ratio = paired(group, kind, floor, peers, metric)?;
             let median = format::ratio(ratio.median);
-            Some(format!(
-                "{median} for {} ({})",
-                kind.label(),
-                ratio_spread(&ratio)
-            ))
+            Some((kind.label(), median, ratio_spread(&ratio)))
+        })
+        .enumerate()
+        .map(|(i, (label, median, spread))| {
+            let bare = if i == 0 { " bare TCP's" } else { "" };
+            format!("{median}{bare} for {label} ({spread})")
         })
         .collect();
     if ratios.is_empty() {
@@ -55,10 +43,11 @@ fn finding(group: &Group<'_>, peers: u32, metric: Metric) -> Option<Finding> {
     Some(Finding {
         topic: "Floor",
         text: format!(
-            "At {}, {} relative to the bare socket is {}.",
+            "At {}, the {} is {}{}.",
             format::peers(peers),
             metric.noun(),
-            format::list(&ratios)
+            format::list(&ratios),
+            over_rounds(group)
         ),
         rule: "Median of the per-round ratios to the bare-TCP floor measured in the same round; percentiles with \
                fewer than 100 values beyond them are left out."
@@ -76,19 +65,13 @@ mod tests {
         let run = Builder::default()
             .each(&["async", "tcp"], &[1], 3, |sample| {
                 let machine = if sample.round == 1 { 2 } else { 1 };
-                let own = if sample.messenger == "tcp" {
-                    20_000
-                } else {
-                    30_000
-                };
+                let own = if sample.messenger == "tcp" { 20_000 } else { 30_000 };
                 Builder::constant_latency(sample, machine * own, 20_000);
             })
             .build();
         let text = text(&run, "Floor");
         assert_eq!(text.len(), 2);
-        assert!(text[0].starts_with(
-            "At 1 peer, median round trip relative to the bare socket is 1.50× for async"
-        ));
+        assert!(text[0].starts_with("At 1 peer, the median round trip is 1.50× bare TCP's for async ("));
     }
 
     #[test]

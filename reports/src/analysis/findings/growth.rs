@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Finding, ROUNDS_MIN, ratio_spread};
+use super::{Finding, ROUNDS_MIN, over_rounds, ratio_spread};
 use crate::analysis::group::Group;
 use crate::analysis::interval::Interval;
 use crate::analysis::kind::Kind;
@@ -15,10 +15,7 @@ pub(super) fn finding(group: &Group<'_>) -> Option<Finding> {
         return None;
     }
     let to = *group.peers.last()?;
-    let from = *group
-        .peers
-        .iter()
-        .find(|from| **from < to && same_load(group, **from, to))?;
+    let from = *group.peers.iter().find(|from| **from < to && same_load(group, **from, to))?;
     let grown: Vec<String> = group
         .kinds
         .iter()
@@ -29,11 +26,11 @@ pub(super) fn finding(group: &Group<'_>) -> Option<Finding> {
             }
             let spread = ratio_spread(&growth);
             let change = if growth.holds(1.0) {
-                "with no clear change".to_string()
+                "does not clearly change".to_string()
             } else {
-                format::ratio(growth.median)
+                format!("becomes {}", format::ratio(growth.median))
             };
-            Some(format!("{} {change} ({spread})", kind.label()))
+            Some(format!("{}'s {change} ({spread})", kind.label()))
         })
         .collect();
     if grown.is_empty() {
@@ -42,10 +39,11 @@ pub(super) fn finding(group: &Group<'_>) -> Option<Finding> {
     Some(Finding {
         topic: "Growth",
         text: format!(
-            "From {} to {} with the same requests in flight, the median round trip changes by: {}.",
+            "From {} to {} with the same requests in flight, of the median round trips {}{}.",
             format::count(u64::from(from)),
             format::peers(to),
-            format::list(&grown)
+            format::list(&grown),
+            over_rounds(group)
         ),
         rule: format!(
             "Per-round ratio of the medians at the two peer counts, between which neither the requests in flight nor \
@@ -55,12 +53,10 @@ pub(super) fn finding(group: &Group<'_>) -> Option<Finding> {
 }
 
 fn same_load(group: &Group<'_>, from: u32, to: u32) -> bool {
-    group.kinds.iter().all(
-        |kind| match (group.cell(kind, from), group.cell(kind, to)) {
-            (Some(few), Some(many)) => few.load() == many.load(),
-            _ => true,
-        },
-    )
+    group.kinds.iter().all(|kind| match (group.cell(kind, from), group.cell(kind, to)) {
+        (Some(few), Some(many)) => few.load() == many.load(),
+        _ => true,
+    })
 }
 
 fn growth(group: &Group<'_>, kind: &Kind, from: u32, to: u32) -> Option<Interval> {
@@ -84,17 +80,12 @@ mod tests {
             .build();
         let text = text(&run, "Growth");
         assert!(text[0].starts_with("From 4 to 256 peers"), "{text:?}");
-        assert!(
-            text[0].contains("simple 3.00×") || text[0].contains("simple 2.99×"),
-            "{text:?}"
-        );
+        assert!(text[0].contains("simple's becomes 3.00×") || text[0].contains("simple's becomes 2.99×"), "{text:?}");
     }
 
     #[test]
     fn one_count_cannot_grow() {
-        let run = Builder::default()
-            .each(&["simple"], &[4], 3, |_| {})
-            .build();
+        let run = Builder::default().each(&["simple"], &[4], 3, |_| {}).build();
         assert!(text(&run, "Growth").is_empty());
     }
 }

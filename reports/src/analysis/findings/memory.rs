@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Finding, quantity_spread};
+use super::{Finding, over_rounds, quantity_spread};
 use crate::analysis::group::Group;
 use crate::analysis::interval::Interval;
 use crate::analysis::kind::Kind;
@@ -23,11 +23,8 @@ pub(super) fn finding(group: &Group<'_>) -> Option<Finding> {
         .filter_map(|kind| {
             let slope = slope(group, kind, from, to)?;
             let spread = quantity_spread(&slope, Quantity::Bytes);
-            let cost = if slope.low <= 0.0 {
-                "no measurable memory".to_string()
-            } else {
-                Quantity::Bytes.show(slope.median)
-            };
+            let cost =
+                if slope.low <= 0.0 { "no measurable memory".to_string() } else { Quantity::Bytes.show(slope.median) };
             Some(format!("{} {cost} ({spread})", kind.label()))
         })
         .collect();
@@ -36,7 +33,7 @@ pub(super) fn finding(group: &Group<'_>) -> Option<Finding> {
     }
     Some(Finding {
         topic: "Memory",
-        text: format!("An added peer costs {}.", format::list(&costs)),
+        text: format!("An added peer costs {}{}.", format::list(&costs), over_rounds(group)),
         rule: format!(
             "Growth of the resident set of the side under test from {} to {}, divided by the peers added; median \
              and spread of the per-round figures.",
@@ -50,10 +47,7 @@ pub(super) fn finding(group: &Group<'_>) -> Option<Finding> {
 fn span(peers: &[u32]) -> Option<(u32, u32)> {
     let to = *peers.last()?;
     let wide = |from: &&u32| from.saturating_mul(SPAN_MIN) <= to;
-    let from = peers
-        .iter()
-        .filter(|peers| **peers >= PEERS_FROM)
-        .find(wide);
+    let from = peers.iter().filter(|peers| **peers >= PEERS_FROM).find(wide);
     let from = from.or_else(|| peers.iter().find(wide))?;
     Some((*from, to))
 }
@@ -61,8 +55,7 @@ fn span(peers: &[u32]) -> Option<(u32, u32)> {
 fn slope(group: &Group<'_>, kind: &Kind, from: u32, to: u32) -> Option<Interval> {
     let few: BTreeMap<u32, f64> = group.cell(kind, from)?.per_round(Metric::Rss).collect();
     let many = group.cell(kind, to)?.per_round(Metric::Rss);
-    let slopes =
-        many.filter_map(|(round, rss)| Some((rss - few.get(&round)?) / f64::from(to - from)));
+    let slopes = many.filter_map(|(round, rss)| Some((rss - few.get(&round)?) / f64::from(to - from)));
     Interval::over(slopes)
 }
 
@@ -75,11 +68,7 @@ mod tests {
     fn the_slope_leaves_fixed_costs_out() {
         let run = Builder::default()
             .each(&["simple", "async"], &[1, 64, 1024], 3, |sample| {
-                let a_peer = if sample.messenger == "simple" {
-                    24 * 1024
-                } else {
-                    2 * 1024
-                };
+                let a_peer = if sample.messenger == "simple" { 24 * 1024 } else { 2 * 1024 };
                 sample.server.rss = 5_000_000 + u64::from(sample.peers) * a_peer;
                 if sample.peers == 1 {
                     sample.server.rss = 1_000_000;
@@ -88,9 +77,7 @@ mod tests {
             .build();
         assert_eq!(
             text(&run, "Memory"),
-            [
-                "An added peer costs simple 24 KiB (in all 3 rounds) and async 2 KiB (in all 3 rounds)."
-            ]
+            ["An added peer costs simple 24 KiB (all rounds alike) and async 2 KiB (all rounds alike) over 3 rounds."]
         );
     }
 

@@ -47,19 +47,18 @@ pub(crate) fn of(group: &Group<'_>) -> Vec<Finding> {
 
 /// Whether a cell has enough values beyond the percentile that `metric` is; true for what is no percentile.
 fn tail_is_thick(cell: &Cell<'_>, metric: Metric) -> bool {
-    metric
-        .quantile()
-        .is_none_or(|quantile| cell.recorded() as f64 * (1.0 - quantile) >= TAIL_VALUES_MIN)
+    metric.quantile().is_none_or(|quantile| cell.recorded() as f64 * (1.0 - quantile) >= TAIL_VALUES_MIN)
 }
 
-/// `1.15×–1.30× over 3 rounds`, or `one round`.
-fn ratio_spread(interval: &Interval) -> String {
-    spread(interval, format::ratio)
+/// The spread of a ratio without its sign, which its median has: `1.15–1.30`, or `one round`.
+pub(crate) fn ratio_spread(interval: &Interval) -> String {
+    spread(interval, |value| format::ratio(value).trim_end_matches('×').to_string())
 }
 
-/// The same for a quantity.
+/// The spread of a quantity in the unit that its median has.
 fn quantity_spread(interval: &Interval, quantity: Quantity) -> String {
-    spread(interval, |value| quantity.show(value))
+    let unit = quantity.unit_for(interval.median);
+    spread(interval, |value| format::number(value / unit.factor))
 }
 
 fn spread(interval: &Interval, show: impl Fn(f64) -> String) -> String {
@@ -67,10 +66,13 @@ fn spread(interval: &Interval, show: impl Fn(f64) -> String) -> String {
         return "one round".to_string();
     }
     let (low, high) = (show(interval.low), show(interval.high));
-    let over = format::plural(interval.rounds as u64, "round");
-    if low == high {
-        format!("in all {over}")
-    } else {
-        format!("{low}–{high} over {over}")
+    if low == high { "all rounds alike".to_string() } else { format!("{low}–{high}") }
+}
+
+/// What ends a sentence whose figures have spreads: ` over 3 rounds`.
+fn over_rounds(group: &Group<'_>) -> String {
+    match group.rounds() {
+        0 | 1 => String::new(),
+        rounds => format!(" over {rounds} rounds"),
     }
 }

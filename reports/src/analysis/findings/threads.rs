@@ -14,10 +14,8 @@ pub(super) fn finding(group: &Group<'_>) -> Option<Finding> {
         .messengers()
         .filter_map(|kind| {
             let series = group.series(kind, Metric::Threads);
-            let points: Vec<(f64, f64)> = series
-                .iter()
-                .map(|(peers, point)| (f64::from(*peers), point.value))
-                .collect();
+            let points: Vec<(f64, f64)> =
+                series.iter().map(|(peers, point)| (f64::from(*peers), point.value)).collect();
             Some(format!("{} {}", kind.label(), law(&points)?))
         })
         .collect();
@@ -37,40 +35,24 @@ pub(super) fn finding(group: &Group<'_>) -> Option<Finding> {
 /// The sentence for thread counts at ascending peer counts; `None` without a point.
 fn law(points: &[(f64, f64)]) -> Option<String> {
     let (first, last) = (points.first()?, points.last()?);
-    let at = |point: &(f64, f64)| {
-        format!(
-            "{} threads at {}",
-            format::number(point.1),
-            format::peers(point.0 as u32)
-        )
-    };
+    let at = |point: &(f64, f64)| format!("{} threads at {}", format::number(point.1), format::peers(point.0 as u32));
     if points.len() == 1 {
         return Some(format!("runs {}", at(last)));
     }
     let a_peer = ((last.1 - first.1) / (last.0 - first.0)).round().max(0.0);
-    let constants: Vec<f64> = points
-        .iter()
-        .map(|(peers, threads)| threads - a_peer * peers)
-        .collect();
+    let constants: Vec<f64> = points.iter().map(|(peers, threads)| threads - a_peer * peers).collect();
     let low = constants.iter().copied().fold(f64::INFINITY, f64::min);
     let high = constants.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     if high - low > CONSTANT_SPREAD_MAX {
         return Some(format!("goes from {} to {}", at(first), at(last)));
     }
-    let constant = if low == high {
-        format::number(low)
-    } else {
-        format!("{} to {}", format::number(low), format::number(high))
-    };
+    let constant =
+        if low == high { format::number(low) } else { format!("{} to {}", format::number(low), format::number(high)) };
     if a_peer < 1.0 {
         return Some(format!("runs {constant} threads at every count"));
     }
     let noun = if a_peer == 1.0 { "thread" } else { "threads" };
-    Some(format!(
-        "runs {} {noun} a peer plus {constant}: {}",
-        format::number(a_peer),
-        at(last)
-    ))
+    Some(format!("runs {} {noun} a peer plus {constant}: {}", format::number(a_peer), at(last)))
 }
 
 #[cfg(test)]
@@ -83,19 +65,13 @@ mod tests {
         let run = Builder::default()
             .each(&["simple", "async"], &[1, 64, 1024], 3, |sample| {
                 let peers = u64::from(sample.peers);
-                sample.server.threads = if sample.messenger == "simple" {
-                    2 * peers + 4
-                } else {
-                    8
-                };
+                sample.server.threads = if sample.messenger == "simple" { 2 * peers + 4 } else { 8 };
             })
             .build();
         assert_eq!(
             text(&run, "Threads"),
-            [
-                "simple runs 2 threads a peer plus 4: 2,052 threads at 1,024 peers; \
-              async runs 8 threads at every count."
-            ]
+            ["simple runs 2 threads a peer plus 4: 2,052 threads at 1,024 peers; \
+              async runs 8 threads at every count."]
         );
     }
 
@@ -109,10 +85,7 @@ mod tests {
 
     #[test]
     fn one_peer_count_gives_no_law() {
-        assert_eq!(
-            law(&[(16.0, 36.0)]).as_deref(),
-            Some("runs 36 threads at 16 peers")
-        );
+        assert_eq!(law(&[(16.0, 36.0)]).as_deref(), Some("runs 36 threads at 16 peers"));
         assert_eq!(law(&[]), None);
     }
 
