@@ -6,7 +6,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -43,7 +43,7 @@ pub struct Core {
     cluster_protocol: AtomicU32,
     dispatchers: RwLock<Arc<DispatcherList>>,
     registry: Mutex<Registry>,
-    stack: OnceLock<Arc<dyn Stack>>,
+    stack: OnceLock<Weak<dyn Stack>>,
     dispatch_queue: QueueThread<PriorityQueue<Item>>,
     local_queue: QueueThread<VecDeque<(Connection, Message)>>,
     dispatch_throttle: Arc<Throttle>,
@@ -90,11 +90,11 @@ impl Core {
 
     // For stacks.
 
-    /// Installs what dials. To be called once, right after [`Core::new`].
+    /// Installs what dials, which the messenger itself owns. To be called once, right after [`Core::new`].
     ///
     /// # Errors
     /// Misuse, when there is one already.
-    pub fn install(&self, stack: Arc<dyn Stack>) -> Result<(), Error> {
+    pub fn install(&self, stack: Weak<dyn Stack>) -> Result<(), Error> {
         self.stack.set(stack).map_err(|_| Error::Misuse("a messenger has one stack"))
     }
 
@@ -310,15 +310,21 @@ impl Core {
         if addr.is_blank_ip() || addr.port() == 0 {
             return Err(Error::Misuse("a blank address cannot be dialled"));
         }
-        if !self.is_started() || self.is_stopping() {
+        if !self.is_started() {
             return Err(Error::Misuse("start the messenger before connecting"));
         }
         if addr == self.my_addr() {
             return Ok(Some(self.loopback()));
         }
-        let Some(stack) = self.stack.get() else { return Err(Error::Misuse("the messenger has no stack")) };
+        let Some(stack) = self.stack.get().and_then(Weak::upgrade) else {
+            return Err(Error::Misuse("the messenger is gone"));
+        };
         let session = {
             let mut registry = self.registry();
+            // Under the lock that `close_all` takes: either it sees this session, or this sees the end.
+            if self.is_stopping() {
+                return Err(Error::Misuse("the messenger is shut down"));
+            }
             if let Some(session) = registry.by_addr(&addr) {
                 return Ok(Some(Connection(session)));
             }

@@ -68,7 +68,8 @@ impl<Q: Send + 'static> QueueThread<Q> {
         self.lock().thread.as_ref().map(|thread| thread.thread().id())
     }
 
-    /// Ends the thread after its present item, and leaves what is still queued to `with`. Must not be called from it.
+    /// Ends the thread after its present item, and leaves what is still queued to `with`. Waits for the end, except in
+    /// the thread itself.
     pub(crate) fn stop(&self) {
         let thread = {
             let mut state = self.lock();
@@ -76,7 +77,8 @@ impl<Q: Send + 'static> QueueThread<Q> {
             self.shared.changed.notify_all();
             state.thread.take()
         };
-        if thread.is_some_and(|thread| thread.join().is_err()) {
+        let other = thread.filter(|thread| thread.thread().id() != thread::current().id());
+        if other.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!(thread = self.name, "a dispatcher panicked");
         }
     }
