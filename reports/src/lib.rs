@@ -1,7 +1,9 @@
 //! Run records, and the pages drawn from them.
 //!
-//! `record` owns the types of `run.json`; everything else turns a record into HTML. Nothing here measures, opens a
-//! socket or reads a clock: the same record always gives the same page.
+//! [`record`] owns the types of `run.json`; everything else turns a record into HTML: `analysis` makes points,
+//! intervals, ratios and sentences of samples, `charts` draws, [`page`] puts both on a page with tables, and `format`
+//! writes every number. Nothing here measures, opens a socket or reads a clock: the same record always gives the same
+//! page.
 #![forbid(unsafe_code)]
 
 mod analysis;

@@ -33,6 +33,12 @@ impl Builder {
         self
     }
 
+    /// Leaves out the samples that `keep` refuses.
+    pub(crate) fn keep(mut self, keep: impl Fn(&Sample) -> bool) -> Builder {
+        self.samples.retain(keep);
+        self
+    }
+
     /// Gives a sample `count` round trips of `ns` nanoseconds each.
     pub(crate) fn constant_latency(sample: &mut Sample, ns: u64, count: u64) {
         let mut histogram = Histogram::new(3).unwrap();

@@ -107,8 +107,9 @@ fn oversubscribed(run: &Run) -> Option<Warning> {
     if cpus == 0 || cpus >= CPUS_WANTED {
         return None;
     }
+    let shared = if cpus == 1 { "is" } else { "are" };
     let text = format!(
-        "{} shared by the side under test and the load side: they compete, and throughput is that of both together. \
+        "{} {shared} shared by the side under test and the load side: they compete, and throughput is that of both together. \
          Compare ratios and CPU per message here, or run on {CPUS_WANTED} CPUs or more.",
         format::plural(u64::from(cpus), "CPU")
     );

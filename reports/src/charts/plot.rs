@@ -22,6 +22,10 @@ const DIGIT: f64 = 6.6;
 /// Names of lines closer than this would overlap.
 const NAME_GAP: f64 = 14.0;
 const MARKER: f64 = 4.0;
+/// Shift between neighbouring series, so that intervals at the same place stand side by side.
+const SHIFT: f64 = 3.0;
+/// Longest name that fits beside its line, in characters.
+const NAME_MAX: usize = 9;
 /// Room around a marker in which the pointer shows its figures.
 const POINTER: f64 = 9.0;
 
@@ -78,13 +82,22 @@ pub(crate) struct Caption {
 }
 
 /// The rectangle that the data are drawn in.
+#[derive(Clone, Copy)]
 struct Frame<'a> {
     plot: &'a Plot,
     left: f64,
     right: f64,
 }
 
-impl Frame<'_> {
+impl<'a> Frame<'a> {
+    /// The rectangle of one series: points of several series that share a peer count are shifted apart.
+    fn of_series(&self, index: usize) -> Frame<'a> {
+        let shared = self.plot.series[index].named && !self.plot.series[index].marks.is_empty();
+        let middle = (self.plot.series.len() - 1) as f64 / 2.0;
+        let shift = if shared { (index as f64 - middle) * SHIFT } else { 0.0 };
+        Frame { left: self.left + shift, right: self.right + shift, ..*self }
+    }
+
     fn x(&self, value: f64) -> f64 {
         self.left + self.plot.x.at(value) * (self.right - self.left)
     }
@@ -114,13 +127,15 @@ impl Plot {
         };
         let mut elements = Canvas::draw(WIDTH, HEIGHT, |canvas| {
             self.draw_axes(canvas, &frame)?;
-            for series in self.series.iter().rev() {
-                draw_series(canvas, &frame, series)?;
+            for (i, series) in self.series.iter().enumerate().rev() {
+                draw_series(canvas, &frame.of_series(i), series)?;
             }
             self.draw_names(canvas, &frame)
         })?;
-        for mark in self.series.iter().flat_map(|series| &series.marks) {
-            let (x, y) = frame.point((mark.x, mark.y));
+        let marks =
+            self.series.iter().enumerate().flat_map(|(i, series)| series.marks.iter().map(move |mark| (i, mark)));
+        for (i, mark) in marks {
+            let (x, y) = frame.of_series(i).point((mark.x, mark.y));
             let tip = escape(&mark.tip);
             // Writing to a string cannot fail.
             let _ = writeln!(
@@ -176,7 +191,7 @@ impl Plot {
         let wanted: Vec<f64> = names.iter().map(|(y, _)| *y).collect();
         for (y, (_, series)) in spread(&wanted, TOP, HEIGHT - BOTTOM).into_iter().zip(&names) {
             let at = (frame.right + 9.0, y);
-            canvas.text(&series.name, at, Anchor::Start, FONT, Ink::Name(series.slot))?;
+            canvas.text(&short(&series.name), at, Anchor::Start, FONT, Ink::Name(series.slot))?;
         }
         Ok(())
     }
@@ -190,7 +205,7 @@ fn draw_series(canvas: &Canvas<'_>, frame: &Frame<'_>, series: &Series) -> Resul
     for mark in &series.marks {
         let x = frame.x(mark.x);
         let (low, high) = mark.interval;
-        canvas.line([(x, frame.y(low)), (x, frame.y(high))], Ink::Interval(slot), 5.0)?;
+        canvas.line([(x, frame.y(low)), (x, frame.y(high))], Ink::Interval(slot), 4.0)?;
     }
     for piece in series.pieces.iter().filter(|piece| piece.len() > 1) {
         canvas.line(piece.iter().map(|point| frame.point(*point)), Ink::Line(slot), 2.0)?;
@@ -260,6 +275,14 @@ fn spread(wanted: &[f64], low: f64, high: f64) -> Vec<f64> {
     places
 }
 
+/// A name that fits beside its line; the legend has it in full.
+fn short(name: &str) -> String {
+    if name.chars().count() <= NAME_MAX {
+        return name.to_string();
+    }
+    name.chars().take(NAME_MAX - 1).chain(['…']).collect()
+}
+
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
@@ -272,6 +295,12 @@ mod tests {
     fn names_that_would_overlap_are_moved_apart() {
         assert_eq!(spread(&[50.0, 52.0, 120.0], 0.0, 200.0), [50.0, 64.0, 120.0]);
         assert_eq!(spread(&[195.0, 199.0], 0.0, 200.0), [186.0, 200.0]);
+    }
+
+    #[test]
+    fn long_names_are_cut_to_the_room_that_they_have() {
+        assert_eq!(short("bare TCP"), "bare TCP");
+        assert_eq!(short("experimental"), "experime…");
     }
 
     #[test]

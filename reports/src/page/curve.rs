@@ -64,8 +64,8 @@ impl Figure {
             id,
             title: format!("Percentiles at {}", format::peers(peers)),
             meaning: format!(
-                "Each further nine has the same width. Thick: all rounds together; thin: single rounds. A curve ends \
-                 where fewer than {VALUES_BEYOND_MIN} round trips lie beyond."
+                "Thick: all rounds together; thin: single rounds. A curve ends where fewer than {VALUES_BEYOND_MIN} \
+                 round trips lie beyond."
             ),
             svg: plot.draw(&caption)?,
             table,

@@ -19,12 +19,15 @@ enum Verdict {
     Unclear,
 }
 
-/// The outcome at one peer count, with the ratio first / second.
+/// The outcome at one peer count.
 #[derive(Clone, Copy, Debug)]
 struct Bout {
     peers: u32,
     verdict: Verdict,
+    /// First / second, paired by round.
     ratio: f64,
+    /// The points of the first and the second.
+    values: (f64, f64),
 }
 
 pub(super) fn findings(group: &Group<'_>) -> Vec<Finding> {
@@ -33,14 +36,16 @@ pub(super) fn findings(group: &Group<'_>) -> Vec<Finding> {
         Workload::Stream => &[Metric::Throughput, Metric::Cpu],
     };
     let kinds: Vec<&Kind> = group.messengers().collect();
-    let mut findings = Vec::new();
-    for (i, second) in kinds.iter().enumerate() {
-        // The messenger listed later is the newer design: sentences speak of it against the older one.
-        for first in &kinds[i + 1..] {
-            findings.extend(metrics.iter().filter_map(|metric| finding(group, first, second, *metric)));
-        }
-    }
-    findings
+    // The messenger listed later is the newer design: sentences speak of it against the older one.
+    let pairs: Vec<(&Kind, &Kind)> = kinds
+        .iter()
+        .enumerate()
+        .flat_map(|(i, second)| kinds[i + 1..].iter().map(move |first| (*first, *second)))
+        .collect();
+    metrics
+        .iter()
+        .flat_map(|metric| pairs.iter().filter_map(|(first, second)| finding(group, first, second, *metric)))
+        .collect()
 }
 
 fn finding(group: &Group<'_>, first: &Kind, second: &Kind, metric: Metric) -> Option<Finding> {
@@ -74,7 +79,9 @@ fn bout(group: &Group<'_>, first: &Kind, second: &Kind, peers: u32, metric: Metr
     if !(tail_is_thick(one, metric) && tail_is_thick(two, metric)) {
         return None;
     }
-    let (one, two) = (one.point(metric)?.interval, two.point(metric)?.interval);
+    let (one, two) = (one.point(metric)?, two.point(metric)?);
+    let values = (one.value, two.value);
+    let (one, two) = (one.interval, two.interval);
     if one.rounds.min(two.rounds) < ROUNDS_MIN {
         return None;
     }
@@ -85,16 +92,18 @@ fn bout(group: &Group<'_>, first: &Kind, second: &Kind, peers: u32, metric: Metr
         (true, true) => Verdict::First,
         (true, false) => Verdict::Second,
     };
-    Some(Bout { peers, verdict, ratio })
+    Some(Bout { peers, verdict, ratio, values })
 }
 
 fn sentence(group: &Group<'_>, first: &Kind, second: &Kind, metric: Metric, bouts: &[Bout]) -> String {
     let (one, two, noun) = (first.label(), second.label(), metric.noun());
     let better = if metric.more_is_better() { "higher" } else { "lower" };
+    // Peer counts without enough rounds are in no sentence, so they must not be meant by one.
+    let all = bouts.len() == group.peers.len();
     let clear: Vec<&Bout> = bouts.iter().filter(|bout| bout.verdict != Verdict::Unclear).collect();
     let unclear = at(bouts, Verdict::Unclear);
     let (Some(start), Some(end)) = (clear.first(), clear.last()) else {
-        let place = if bouts.len() > 2 { "at any peer count".to_string() } else { unclear };
+        let place = if all && bouts.len() > 1 { "at any peer count".to_string() } else { unclear };
         return format!("No clear difference in {noun} between {two} and {one} {place}.");
     };
     let changes = clear.windows(2).filter(|pair| pair[0].verdict != pair[1].verdict).count();
@@ -107,12 +116,16 @@ fn sentence(group: &Group<'_>, first: &Kind, second: &Kind, metric: Metric, bout
             let (better_one, other) = winner(start.verdict);
             let ratios =
                 clear.iter().map(|bout| if start.verdict == Verdict::First { bout.ratio } else { 1.0 / bout.ratio });
-            let place = if clear.len() == bouts.len() && bouts.len() > 1 {
+            let place = if all && clear.len() == bouts.len() && bouts.len() > 1 {
                 "at every peer count".to_string()
             } else {
                 at(bouts, start.verdict)
             };
-            format!("{better_one}'s {noun} is {better} than {other}'s {place}: {}.{elsewhere}", range(ratios))
+            let figures = figures(&clear, start.verdict, metric);
+            format!(
+                "{better_one}'s {noun} is {better} than {other}'s {place}: {} ({figures}).{elsewhere}",
+                range(ratios)
+            )
         }
         1 => {
             let (before, after) = (winner(start.verdict).0, winner(end.verdict).0);
@@ -124,7 +137,7 @@ fn sentence(group: &Group<'_>, first: &Kind, second: &Kind, metric: Metric, bout
                 ""
             };
             format!(
-                "{after} overtakes {before} in {noun} between {} and {}: {one} has {} of {two}'s at {}, {} at \
+                "{after} overtakes {before} in {noun} between {} and {}: {one}'s is {} {two}'s at {}, {} at \
                  {}.{caveat}{elsewhere}",
                 format::count(u64::from(last.peers)),
                 format::peers(next.peers),
@@ -154,6 +167,21 @@ fn at(bouts: &[Bout], verdict: Verdict) -> String {
     let names: Vec<String> = counts.iter().map(|bout| format::count(u64::from(bout.peers))).collect();
     let noun = if counts.len() == 1 && counts[0].peers == 1 { "peer" } else { "peers" };
     format!("at {} {noun}", format::list(&names))
+}
+
+/// The better and the worse figure at both ends: `33.1 µs against 60.5 µs at 1 peer, ...`.
+fn figures(clear: &[&Bout], winner: Verdict, metric: Metric) -> String {
+    let mut ends: Vec<&&Bout> = clear.first().into_iter().chain(clear.last()).collect();
+    ends.dedup_by_key(|bout| bout.peers);
+    let show = |value| metric.quantity().show(value);
+    let each = ends.into_iter().map(|bout| {
+        let (first, second) = bout.values;
+        let (better, worse) = if winner == Verdict::First { (first, second) } else { (second, first) };
+        let figures = format!("{} against {}", show(better), show(worse));
+        // The sentence has named the only count already.
+        if clear.len() == 1 { figures } else { format!("{figures} at {}", format::peers(bout.peers)) }
+    });
+    each.collect::<Vec<String>>().join("; ")
 }
 
 /// `0.43×`, or `0.43× to 0.52×`.
@@ -203,7 +231,7 @@ mod tests {
             &[4, 64],
             3,
         );
-        assert_eq!(text[0], "No clear difference in median round trip between simple and async at 4 and 64 peers.");
+        assert_eq!(text[0], "No clear difference in median round trip between simple and async at any peer count.");
     }
 
     #[test]
@@ -222,7 +250,23 @@ mod tests {
             &[4, 64],
             3,
         );
-        assert!(text[0].starts_with("async overtakes simple in median round trip between 4 and 64 peers: async has 2.00× of simple's at 4, 0.50"), "{text:?}");
+        assert!(text[0].starts_with("async overtakes simple in median round trip between 4 and 64 peers: async's is 2.00× simple's at 4, 0.50"), "{text:?}");
+    }
+
+    #[test]
+    fn a_peer_count_with_too_few_rounds_is_not_meant() {
+        let run = Builder::default()
+            .each(&["simple", "async"], &[4, 64, 256], 3, |sample| {
+                let ns = if sample.messenger == "simple" { 40_000 } else { 20_000 };
+                Builder::constant_latency(sample, ns, 20_000);
+            })
+            .keep(|sample| sample.peers != 4 || sample.round == 0)
+            .build();
+        let text = text(&run, "Latency");
+        assert!(
+            text[0].starts_with("async's median round trip is lower than simple's at 64 and 256 peers"),
+            "{text:?}"
+        );
     }
 
     #[test]

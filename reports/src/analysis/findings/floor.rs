@@ -20,9 +20,11 @@ pub(super) fn findings(group: &Group<'_>) -> Vec<Finding> {
 
 fn finding(group: &Group<'_>, peers: u32, metric: Metric) -> Option<Finding> {
     let floor = group.floor()?;
-    if !tail_is_thick(group.cell(floor, peers)?, metric) {
+    let bare = group.cell(floor, peers)?;
+    if !tail_is_thick(bare, metric) {
         return None;
     }
+    let bare = metric.quantity().show(bare.point(metric)?.value);
     let ratios: Vec<String> = group
         .messengers()
         .filter(|kind| group.cell(kind, peers).is_some_and(|cell| tail_is_thick(cell, metric)))
@@ -33,8 +35,8 @@ fn finding(group: &Group<'_>, peers: u32, metric: Metric) -> Option<Finding> {
         })
         .enumerate()
         .map(|(i, (label, median, spread))| {
-            let bare = if i == 0 { " bare TCP's" } else { "" };
-            format!("{median}{bare} for {label} ({spread})")
+            let of = if i == 0 { format!(" bare TCP's {bare}") } else { String::new() };
+            format!("{median}{of} for {label} ({spread})")
         })
         .collect();
     if ratios.is_empty() {
@@ -71,7 +73,7 @@ mod tests {
             .build();
         let text = text(&run, "Floor");
         assert_eq!(text.len(), 2);
-        assert!(text[0].starts_with("At 1 peer, the median round trip is 1.50× bare TCP's for async ("));
+        assert!(text[0].starts_with("At 1 peer, the median round trip is 1.50× bare TCP's 20.0 µs for async ("));
     }
 
     #[test]

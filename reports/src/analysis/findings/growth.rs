@@ -25,12 +25,9 @@ pub(super) fn finding(group: &Group<'_>) -> Option<Finding> {
                 return None;
             }
             let spread = ratio_spread(&growth);
-            let change = if growth.holds(1.0) {
-                "does not clearly change".to_string()
-            } else {
-                format!("becomes {}", format::ratio(growth.median))
-            };
-            Some(format!("{}'s {change} ({spread})", kind.label()))
+            let change =
+                if growth.holds(1.0) { "not clearly different".to_string() } else { format::ratio(growth.median) };
+            Some(format!("{change} for {} ({spread})", kind.label()))
         })
         .collect();
     if grown.is_empty() {
@@ -39,9 +36,9 @@ pub(super) fn finding(group: &Group<'_>) -> Option<Finding> {
     Some(Finding {
         topic: "Growth",
         text: format!(
-            "From {} to {} with the same requests in flight, of the median round trips {}{}.",
-            format::count(u64::from(from)),
+            "With the same requests in flight, the median round trip at {} relative to that at {} is {}{}.",
             format::peers(to),
+            format::count(u64::from(from)),
             format::list(&grown),
             over_rounds(group)
         ),
@@ -79,8 +76,8 @@ mod tests {
             })
             .build();
         let text = text(&run, "Growth");
-        assert!(text[0].starts_with("From 4 to 256 peers"), "{text:?}");
-        assert!(text[0].contains("simple's becomes 3.00×") || text[0].contains("simple's becomes 2.99×"), "{text:?}");
+        assert!(text[0].contains("at 256 peers relative to that at 4 is"), "{text:?}");
+        assert!(text[0].contains("3.00× for simple") || text[0].contains("2.99× for simple"), "{text:?}");
     }
 
     #[test]

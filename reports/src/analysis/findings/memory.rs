@@ -16,6 +16,10 @@ const PEERS_FROM: u32 = 64;
 /// The slope is taken over at least this factor of peers, else noise of the resident set drowns it.
 const SPAN_MIN: u32 = 4;
 
+/// The slope is taken over at least this many added peers: a resident set moves by tens of KiB of itself, which fewer
+/// peers would be charged with at a KiB or more each.
+const ADDED_MIN: u32 = 60;
+
 pub(super) fn finding(group: &Group<'_>) -> Option<Finding> {
     let (from, to) = span(&group.peers)?;
     let costs: Vec<String> = group
@@ -46,7 +50,7 @@ pub(super) fn finding(group: &Group<'_>) -> Option<Finding> {
 /// The peer counts between which the slope is taken.
 fn span(peers: &[u32]) -> Option<(u32, u32)> {
     let to = *peers.last()?;
-    let wide = |from: &&u32| from.saturating_mul(SPAN_MIN) <= to;
+    let wide = |from: &&u32| from.saturating_mul(SPAN_MIN) <= to && to - **from >= ADDED_MIN;
     let from = peers.iter().filter(|peers| **peers >= PEERS_FROM).find(wide);
     let from = from.or_else(|| peers.iter().find(wide))?;
     Some((*from, to))
@@ -100,6 +104,7 @@ mod tests {
         assert_eq!(span(&[16]), None);
         assert_eq!(span(&[]), None);
         assert_eq!(span(&[1, 4, 16, 64, 256, 1024]), Some((64, 1024)));
-        assert_eq!(span(&[1, 4, 16]), Some((1, 16)));
+        assert_eq!(span(&[1, 4, 16]), None);
+        assert_eq!(span(&[1, 16, 64]), Some((1, 64)));
     }
 }

@@ -9,6 +9,9 @@ use crate::format;
 /// their first work, so small counts may lack a few.
 const CONSTANT_SPREAD_MAX: f64 = 8.0;
 
+/// How far the slope may be from a whole number: a few helper threads over a few dozen peers.
+const SLOPE_ERROR_MAX: f64 = 0.1;
+
 pub(super) fn finding(group: &Group<'_>) -> Option<Finding> {
     let laws: Vec<String> = group
         .messengers()
@@ -27,7 +30,7 @@ pub(super) fn finding(group: &Group<'_>) -> Option<Finding> {
         text: format!("{}.", laws.join("; ")),
         rule: format!(
             "Median thread count of the side under test at each peer count. A law “k a peer” is stated when a whole \
-             k ≥ 1 leaves a constant that moves by at most {CONSTANT_SPREAD_MAX} over all counts."
+             k ≥ 1 is within {SLOPE_ERROR_MAX} of the slope and leaves a constant that moves by at most {CONSTANT_SPREAD_MAX} over all counts."
         ),
     })
 }
@@ -39,11 +42,12 @@ fn law(points: &[(f64, f64)]) -> Option<String> {
     if points.len() == 1 {
         return Some(format!("runs {}", at(last)));
     }
-    let a_peer = ((last.1 - first.1) / (last.0 - first.0)).round().max(0.0);
+    let slope = (last.1 - first.1) / (last.0 - first.0);
+    let a_peer = slope.round().max(0.0);
     let constants: Vec<f64> = points.iter().map(|(peers, threads)| threads - a_peer * peers).collect();
     let low = constants.iter().copied().fold(f64::INFINITY, f64::min);
     let high = constants.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    if high - low > CONSTANT_SPREAD_MAX {
+    if high - low > CONSTANT_SPREAD_MAX || (slope - a_peer).abs() > SLOPE_ERROR_MAX {
         return Some(format!("goes from {} to {}", at(first), at(last)));
     }
     let constant =
@@ -84,7 +88,11 @@ mod tests {
     }
 
     #[test]
-    fn one_peer_count_gives_no_law() {
+    fn too_few_peers_give_no_law() {
+        assert_eq!(
+            law(&[(1.0, 10.0), (4.0, 12.0)]).as_deref(),
+            Some("goes from 10 threads at 1 peer to 12 threads at 4 peers")
+        );
         assert_eq!(law(&[(16.0, 36.0)]).as_deref(), Some("runs 36 threads at 16 peers"));
         assert_eq!(law(&[]), None);
     }
