@@ -110,7 +110,9 @@ pub(super) fn title(workload: Workload, size: u64) -> String {
 fn lead(group: &Group<'_>) -> String {
     let what = match group.workload {
         Workload::PingPong => {
-            "Requests are answered by small replies; latency is the round trip, from sending a request to having its reply."
+            "Requests are answered by small replies; latency is the round trip, from sending a request to having its \
+             reply. The loop is closed: the next request leaves when a reply arrives, so a stall also holds back \
+             requests that would have waited in it, and tails under a fixed rate are longer."
         }
         Workload::Stream => "Messages go one way, within a window that the receiver grants.",
     };

@@ -1,6 +1,6 @@
 //! How far each messenger is from the bare socket of the same run.
 
-use super::{Finding, over_rounds, ratio_spread, tail_is_thick};
+use super::{Finding, TAIL_VALUES_MIN, over_rounds, ratio_spread, tail_is_thick};
 use crate::analysis::group::Group;
 use crate::analysis::metric::Metric;
 use crate::analysis::ratio::paired;
@@ -51,9 +51,10 @@ fn finding(group: &Group<'_>, peers: u32, metric: Metric) -> Option<Finding> {
             format::list(&ratios),
             over_rounds(group)
         ),
-        rule: "Median of the per-round ratios to the bare-TCP floor measured in the same round; percentiles with \
-               fewer than 100 values beyond them are left out."
-            .to_string(),
+        rule: format!(
+            "Median of the per-round ratios to the bare-TCP floor measured in the same round; percentiles with fewer \
+             than {TAIL_VALUES_MIN} values beyond them are left out."
+        ),
     })
 }
 
