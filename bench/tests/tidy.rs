@@ -1,0 +1,67 @@
+//! Rules of the code base that no lint knows.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Longest source file, in lines. Half of this is a good length.
+const LINES_MAX: usize = 500;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
+}
+
+/// Every Rust source below `dir` of the workspace, with its text.
+fn sources(dir: &str) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut dirs = vec![root().join(dir)];
+    while let Some(dir) = dirs.pop() {
+        for entry in fs::read_dir(&dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                dirs.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                found.push((path, text));
+            }
+        }
+    }
+    assert!(!found.is_empty(), "no sources in {dir}");
+    found
+}
+
+#[test]
+fn stacks_know_nothing_of_the_protocol() {
+    let protocol = ["connect_seq", "global_seq", "in_seq", "out_seq", "wire::", "Phase::", "tag::", "crc32c", "policy.lossy"];
+    for (path, text) in ["simple/src", "async_msgr/src"].into_iter().flat_map(sources) {
+        for word in protocol {
+            assert!(!text.contains(word), "{} says {word:?}: that belongs in messenger/", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_protocol_opens_no_socket_and_starts_no_thread_but_the_dispatch_queue() {
+    for (path, text) in sources("messenger/src") {
+        for word in ["TcpStream", "TcpListener", "socket2", "rustix", "thread::sleep"] {
+            assert!(!text.contains(word), "{} says {word:?}: that belongs in a stack", path.display());
+        }
+        let may_spawn = path.ends_with("queue_thread.rs");
+        assert!(may_spawn || !text.contains("spawn("), "{} starts a thread", path.display());
+    }
+}
+
+#[test]
+fn every_crate_forbids_unsafe_code() {
+    for dir in ["messenger", "simple", "async_msgr", "bench", "reports"] {
+        let text = fs::read_to_string(root().join(dir).join("src/lib.rs")).unwrap();
+        assert!(text.contains("#![forbid(unsafe_code)]"), "{dir}/src/lib.rs");
+    }
+}
+
+#[test]
+fn no_source_file_is_longer_than_the_cap() {
+    for (path, text) in ["messenger/src", "simple/src", "async_msgr/src", "bench/src", "reports/src"].into_iter().flat_map(sources) {
+        let lines = text.lines().count();
+        assert!(lines <= LINES_MAX, "{} has {lines} lines: is there a seam to split along?", path.display());
+    }
+}

@@ -1,0 +1,55 @@
+# Every task of the project, by name. CI calls only these.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+bench_binary := "target/release/msgr-bench"
+
+# What there is.
+default:
+    @just --list
+
+# Measures simple and async at 1 to 1024 peers and writes out/index.html; takes the options of `msgr-bench run`.
+bench *options: build
+    {{ bench_binary }} run {{ options }}
+
+# Compares the messengers with the bare socket at one peer, against the project's own bars.
+speed *options: build
+    {{ bench_binary }} speed {{ options }}
+
+# Draws the page of a record again.
+report record="out/run.json" *options: build
+    {{ bench_binary }} report {{ record }} {{ options }}
+
+# Which limits of this host cap the number of peers.
+doctor: build
+    {{ bench_binary }} doctor
+
+# The binaries that measure, optimised.
+build:
+    cargo build --locked --release --package msgr-bench --bins
+
+# All tests, the examples included. Installs the packages they need where it may.
+test: setup
+    cargo test --locked --workspace --all-targets
+    cargo test --locked --workspace --doc
+    cargo run --locked --quiet --package msgr --example echo -- simple
+    cargo run --locked --quiet --package msgr --example echo -- async
+
+# Formatting, lints and documentation, all without a warning, and the licences of the dependencies.
+check:
+    cargo fmt --all --check
+    cargo clippy --locked --workspace --all-targets -- --deny warnings
+    RUSTDOCFLAGS="--deny warnings" cargo doc --locked --workspace --no-deps --document-private-items
+    cargo test --locked --quiet --package msgr-bench --test licences --test tidy
+
+# Protocol cost in memory: encode, crc, session, decode.
+micro *options:
+    cargo bench --locked --package msgr --bench protocol -- {{ options }}
+
+# The system packages that test suites need: a browser to open the page in.
+setup:
+    .ci/packages chromium
+
+# A picture of a page, as the README shows it.
+screenshot page="out/index.html" picture="docs/report.png":
+    .ci/screenshot {{ page }} {{ picture }}
