@@ -5,17 +5,8 @@ use std::process::Command;
 use spdx::{Expression, ParseMode};
 
 /// Permissive licences that go with MIT OR Apache-2.0.
-const ACCEPTED: [&str; 9] = [
-    "MIT",
-    "Apache-2.0",
-    "BSD-2-Clause",
-    "BSD-3-Clause",
-    "ISC",
-    "Zlib",
-    "Unicode-3.0",
-    "0BSD",
-    "CC0-1.0",
-];
+const ACCEPTED: [&str; 9] =
+    ["MIT", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "Zlib", "Unicode-3.0", "0BSD", "CC0-1.0"];
 
 #[test]
 fn every_dependency_has_an_accepted_licence() {
@@ -33,9 +24,8 @@ fn every_dependency_has_an_accepted_licence() {
         let name = package["name"].as_str().unwrap();
         let licence = package["license"].as_str().unwrap_or_else(|| panic!("{name} names no licence"));
         let expression = Expression::parse_mode(licence, ParseMode::LAX).unwrap();
-        let accepted = expression.evaluate(|requirement| {
-            requirement.license.id().is_some_and(|id| ACCEPTED.contains(&id.name))
-        });
+        let accepted =
+            expression.evaluate(|requirement| requirement.license.id().is_some_and(|id| ACCEPTED.contains(&id.name)));
         assert!(accepted, "{name} is under {licence}");
     }
 }

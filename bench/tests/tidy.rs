@@ -1,5 +1,7 @@
 //! Rules of the code base that no lint knows.
 
+#![allow(clippy::unwrap_used)] // A test fails by panicking, in its helpers too.
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -31,7 +33,8 @@ fn sources(dir: &str) -> Vec<(PathBuf, String)> {
 
 #[test]
 fn stacks_know_nothing_of_the_protocol() {
-    let protocol = ["connect_seq", "global_seq", "in_seq", "out_seq", "wire::", "Phase::", "tag::", "crc32c", "policy.lossy"];
+    let protocol =
+        ["connect_seq", "global_seq", "in_seq", "out_seq", "wire::", "Phase::", "tag::", "crc32c", "policy.lossy"];
     for (path, text) in ["simple/src", "async_msgr/src"].into_iter().flat_map(sources) {
         for word in protocol {
             assert!(!text.contains(word), "{} says {word:?}: that belongs in messenger/", path.display());
@@ -60,7 +63,9 @@ fn every_crate_forbids_unsafe_code() {
 
 #[test]
 fn no_source_file_is_longer_than_the_cap() {
-    for (path, text) in ["messenger/src", "simple/src", "async_msgr/src", "bench/src", "reports/src"].into_iter().flat_map(sources) {
+    for (path, text) in
+        ["messenger/src", "simple/src", "async_msgr/src", "bench/src", "reports/src"].into_iter().flat_map(sources)
+    {
         let lines = text.lines().count();
         assert!(lines <= LINES_MAX, "{} has {lines} lines: is there a seam to split along?", path.display());
     }

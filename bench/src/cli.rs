@@ -1,0 +1,230 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use msgr_reports::record::Workload;
+
+use crate::exit::Exit;
+use crate::host::Cpus;
+use crate::kinds::Kind;
+use crate::parse::{self, Setting};
+use crate::{control, doctor, load, report, run, serve, speed};
+
+/// Measures the messengers over real sockets, each against the same bare-TCP floor.
+///
+/// Exit codes: 0 done; 2 usage or tool error; 4 a limit of this host is too low; 130 interrupted, with what was measured
+/// so far in a record that is marked partial.
+#[derive(Debug, Parser)]
+#[command(name = "msgr-bench", version, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Measure the messengers at growing numbers of peers, and draw the page.
+    Run(RunArgs),
+    /// Be the side under test, until Ctrl-C.
+    Serve(ServeArgs),
+    /// Be the load side of a `serve`, on this host or another; measure once, and draw the page.
+    Load(LoadArgs),
+    /// Draw the page of a record again.
+    Report(ReportArgs),
+    /// Say which limits of this host cap the number of peers, and at how many.
+    Doctor,
+    /// Compare the messengers' speed at one peer with the bars they are held to.
+    Speed(SpeedArgs),
+}
+
+impl Cli {
+    /// Does what was asked.
+    pub(crate) fn run(&self) -> anyhow::Result<Exit> {
+        match &self.verb {
+            Verb::Run(args) => run::run(args),
+            Verb::Serve(args) => serve::serve(args),
+            Verb::Load(args) => load::load(args),
+            Verb::Report(args) => report::report(args),
+            Verb::Doctor => doctor::doctor(),
+            Verb::Speed(args) => speed::speed(args),
+        }
+    }
+}
+
+/// How the two sides share the CPUs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Pin {
+    /// Both sides run on all CPUs.
+    None,
+    /// The side under test on the lower half of the CPUs, the load side on the upper half.
+    Split,
+}
+
+impl Pin {
+    /// The name on the command line and in records.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Pin::None => "none",
+            Pin::Split => "split",
+        }
+    }
+}
+
+/// `msgr-bench run`.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// Messengers under test; tcp alone measures the floor and nothing else
+    #[arg(long, value_name = "KIND,..", value_delimiter = ',', default_value = "simple,async", value_parser = Kind::parse)]
+    pub(crate) messengers: Vec<Kind>,
+    /// Numbers of peers
+    #[arg(long, value_name = "N,..", value_delimiter = ',', default_value = "1,4,16,64,256,1024", value_parser = parse::peers)]
+    pub(crate) peers: Vec<u32>,
+    /// Payload sizes of requests and messages
+    #[arg(long, value_name = "SIZE,..", value_delimiter = ',', default_value = "4KiB", value_parser = parse::size)]
+    pub(crate) sizes: Vec<u64>,
+    /// ping-pong (requests with a small reply), stream (messages one way), or both
+    #[arg(long, value_name = "NAME,..", value_delimiter = ',', default_value = "ping-pong", value_parser = parse::workload)]
+    pub(crate) workload: Vec<Workload>,
+    /// Requests in flight on the connection at one peer [default: 1]; for a stream the window of each peer, in messages
+    /// [default: 4096, or fewer of large messages]
+    #[arg(long, value_name = "N", value_parser = parse::in_flight)]
+    pub(crate) depth: Option<u32>,
+    /// Requests in flight in all at more than one peer, each to a peer drawn at random
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = parse::in_flight)]
+    pub(crate) active: u32,
+    /// Messenger of the load side at more than one peer; at one peer it is the one under test
+    #[arg(long, value_name = "KIND", default_value = Kind::DEFAULT_LOAD.name(), value_parser = Kind::parse_messenger)]
+    pub(crate) load_messenger: Kind,
+    /// Whether the two sides keep to CPUs of their own
+    #[arg(long, value_enum, default_value = "none")]
+    pub(crate) pin: Pin,
+    /// Measured time of each sample [default: 2s, with --quick 300ms]
+    #[arg(long, value_name = "TIME", value_parser = parse::measured_duration)]
+    pub(crate) duration: Option<Duration>,
+    /// Unmeasured time before it [default: 500ms, with --quick 100ms]
+    #[arg(long, value_name = "TIME", value_parser = parse::duration)]
+    pub(crate) warmup: Option<Duration>,
+    /// How often each point is measured, each time in fresh processes [default: 3, with --quick 1]
+    #[arg(long, value_name = "N", value_parser = parse::rounds)]
+    pub(crate) rounds: Option<u32>,
+    /// Seed of the order of the samples and of the choice of peers [default: random, recorded]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Option of the messengers on both sides; may be repeated
+    #[arg(long, value_name = "MS_OPTION=VALUE", value_parser = parse::setting)]
+    pub(crate) set: Vec<Setting>,
+    /// Less than a minute: short samples, one round
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Directory for run.json and index.html
+    #[arg(long, value_name = "DIR", default_value = "out")]
+    pub(crate) out: PathBuf,
+}
+
+/// `msgr-bench serve`.
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Messenger to serve with; tcp is the floor
+    #[arg(long, value_name = "KIND", value_parser = Kind::parse)]
+    pub(crate) messenger: Kind,
+    /// Where peers dial; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", value_parser = parse::address)]
+    pub(crate) bind: SocketAddr,
+    /// Where the load side asks what an interval cost; whoever reaches it may ask
+    #[arg(long, value_name = "ADDR", default_value_t = control::DEFAULT_ADDRESS, value_parser = parse::address)]
+    pub(crate) control: SocketAddr,
+    /// Option of the messenger; may be repeated
+    #[arg(long, value_name = "MS_OPTION=VALUE", value_parser = parse::setting)]
+    pub(crate) set: Vec<Setting>,
+    /// CPUs to run on
+    #[arg(long, value_enum, default_value = "all")]
+    pub(crate) cpus: Cpus,
+    /// Started by `run`: announce as JSON, end when standard input is closed
+    #[arg(long, hide = true)]
+    pub(crate) child: bool,
+}
+
+/// `msgr-bench load`.
+#[derive(Debug, Args)]
+pub(crate) struct LoadArgs {
+    /// Where `serve` serves
+    #[arg(long, value_name = "ADDR", value_parser = parse::address)]
+    pub(crate) connect: SocketAddr,
+    /// Messenger of this side; tcp is the floor and goes with tcp only
+    #[arg(long, value_name = "KIND", value_parser = Kind::parse)]
+    pub(crate) messenger: Kind,
+    /// Peers, each a messenger of its own with one connection
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = parse::peers)]
+    pub(crate) peers: u32,
+    /// Payload size of requests or messages
+    #[arg(long, value_name = "SIZE", default_value = "4KiB", value_parser = parse::size)]
+    pub(crate) size: u64,
+    /// ping-pong (requests with a small reply) or stream (messages one way)
+    #[arg(long, value_name = "NAME", default_value = "ping-pong", value_parser = parse::workload)]
+    pub(crate) workload: Workload,
+    /// Requests in flight on the connection at one peer [default: 1]; for a stream the window of each peer, in messages
+    /// [default: 4096, or fewer of large messages]
+    #[arg(long, value_name = "N", value_parser = parse::in_flight)]
+    pub(crate) depth: Option<u32>,
+    /// Requests in flight in all at more than one peer, each to a peer drawn at random
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = parse::in_flight)]
+    pub(crate) active: u32,
+    /// Measured time
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = parse::measured_duration)]
+    pub(crate) duration: Duration,
+    /// Unmeasured time before it
+    #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = parse::duration)]
+    pub(crate) warmup: Duration,
+    /// Where `serve` answers for its figures
+    #[arg(long, value_name = "ADDR", default_value_t = control::DEFAULT_ADDRESS, value_parser = parse::address)]
+    pub(crate) control: SocketAddr,
+    /// Seed of the choice of peers [default: random, recorded]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Option of the messengers; may be repeated
+    #[arg(long, value_name = "MS_OPTION=VALUE", value_parser = parse::setting)]
+    pub(crate) set: Vec<Setting>,
+    /// CPUs to run on
+    #[arg(long, value_enum, default_value = "all")]
+    pub(crate) cpus: Cpus,
+    /// Directory for run.json and index.html
+    #[arg(long, value_name = "DIR", default_value = "out")]
+    pub(crate) out: PathBuf,
+    /// Write the sample as JSON to standard output (-) instead of a record
+    #[arg(long, value_name = "-", value_parser = ["-"], conflicts_with = "out")]
+    pub(crate) json: Option<String>,
+    /// Started by `run`: end when standard input is closed
+    #[arg(long, hide = true)]
+    pub(crate) child: bool,
+}
+
+/// `msgr-bench report`.
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// A run.json that `run` or `load` has written
+    #[arg(value_name = "RUN.JSON")]
+    pub(crate) record: PathBuf,
+    /// Directory for index.html [default: that of the record]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// `msgr-bench speed`.
+#[derive(Debug, Args)]
+pub(crate) struct SpeedArgs {
+    /// How often each figure is measured, in fresh processes, floors and messengers in turn
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = parse::rounds)]
+    pub(crate) rounds: u32,
+    /// Whether the two sides keep to CPUs of their own
+    #[arg(long, value_enum, default_value = "none")]
+    pub(crate) pin: Pin,
+    /// Measured time of each sample
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse::measured_duration)]
+    pub(crate) duration: Duration,
+    /// Seed of the order of the samples [default: random, printed]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+}

@@ -1,0 +1,122 @@
+//! The event loop of the side under test: answers requests over any number of connections from one thread.
+
+use std::io::{self, ErrorKind, Read};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
+use std::time::Duration;
+
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
+
+use super::{Backlog, CHUNK, Preamble, replies};
+use crate::serve::Tallies;
+use crate::wire::REPLY_BYTES;
+
+const LISTENER: Token = Token(usize::MAX);
+
+/// Events taken from the kernel at a time; more wait there for the next turn.
+const EVENTS: usize = 1024;
+
+/// One connection.
+#[derive(Debug)]
+struct Peer {
+    stream: TcpStream,
+    /// Bytes of the preamble still to come; the first connection's has been read.
+    preamble: usize,
+    /// Bytes of an unfinished request.
+    partial: u64,
+    replies: Backlog,
+}
+
+/// Answers requests of `size` bytes on `first` and on every connection that `listener` gives, until all are closed.
+pub(super) fn serve(first: TcpStream, listener: &TcpListener, size: u64, tallies: &Tallies) -> io::Result<()> {
+    let mut poll = Poll::new()?;
+    let mut events = Events::with_capacity(EVENTS);
+    let mut peers = Vec::new();
+    let mut open = 1;
+    add(&poll, &mut peers, first, 0)?;
+    listener.set_nonblocking(true)?;
+    poll.registry().register(&mut SourceFd(&listener.as_raw_fd()), LISTENER, Interest::READABLE)?;
+
+    let mut chunk = vec![0; CHUNK];
+    let replies = replies();
+    while open > 0 {
+        poll.poll(&mut events, None::<Duration>).or_else(retry)?;
+        for event in &events {
+            if event.token() == LISTENER {
+                open += accept(&poll, listener, &mut peers)?;
+                continue;
+            }
+            let Some(slot) = peers.get_mut(event.token().0) else {
+                continue;
+            };
+            let Some(peer) = slot else {
+                continue;
+            };
+            // A connection that breaks is closed like one that ends: its load side says what happened.
+            if !peer.turn(size, &mut chunk, &replies, tallies).unwrap_or(false) {
+                *slot = None;
+                open -= 1;
+            }
+        }
+    }
+    listener.set_nonblocking(false)
+}
+
+/// An interrupted wait is no error.
+pub(super) fn retry(error: io::Error) -> io::Result<()> {
+    if error.kind() == ErrorKind::Interrupted { Ok(()) } else { Err(error) }
+}
+
+fn accept(poll: &Poll, listener: &TcpListener, peers: &mut Vec<Option<Peer>>) -> io::Result<usize> {
+    let mut accepted = 0;
+    loop {
+        match listener.accept() {
+            Ok((stream, _)) => add(poll, peers, stream, Preamble::BYTES)?,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(accepted),
+            Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => continue,
+            Err(error) => return Err(error),
+        }
+        accepted += 1;
+    }
+}
+
+fn add(poll: &Poll, peers: &mut Vec<Option<Peer>>, stream: TcpStream, preamble: usize) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    stream.set_nonblocking(true)?;
+    let both = Interest::READABLE | Interest::WRITABLE;
+    poll.registry().register(&mut SourceFd(&stream.as_raw_fd()), Token(peers.len()), both)?;
+    peers.push(Some(Peer { stream, preamble, partial: 0, replies: Backlog::default() }));
+    Ok(())
+}
+
+impl Peer {
+    /// Reads all there is and answers it; false when the peer has closed.
+    fn turn(&mut self, size: u64, chunk: &mut [u8], replies: &[u8], tallies: &Tallies) -> io::Result<bool> {
+        loop {
+            let mut read = match self.stream.read(chunk) {
+                Ok(0) => return Ok(false),
+                Ok(read) => read,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            let full = read == chunk.len();
+            let preamble = read.min(self.preamble);
+            self.preamble -= preamble;
+            read -= preamble;
+
+            self.partial += read as u64;
+            let requests = self.partial / size;
+            self.partial %= size;
+            tallies.add(requests, requests * size);
+            self.replies.push(usize::try_from(requests).unwrap_or(usize::MAX));
+            // A read that does not fill the chunk has emptied the socket.
+            if !full {
+                break;
+            }
+        }
+        self.replies.write(&mut self.stream, replies, REPLY_BYTES)?;
+        Ok(true)
+    }
+}

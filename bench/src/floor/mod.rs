@@ -1,0 +1,186 @@
+//! The floor: bare TCP sockets doing the same as the messengers, without any messenger. What it reaches is what the
+//! kernel allows; ratios to it say what a messenger costs.
+//!
+//! | traffic | server | load |
+//! |---|---|---|
+//! | one request in flight | one thread, blocking read and write | the same |
+//! | more in flight, or more peers | one thread, epoll | the same, peers drawn like those of the messengers |
+//! | stream | one thread, blocking reads of [`CHUNK`] | one thread, one blocking write a message |
+//!
+//! Sizes are those of the messengers' payloads, `TCP_NODELAY` is set, and there is no framing: each connection begins
+//! with a [`Preamble`], from which on both sides know the size of everything.
+
+mod blocking;
+mod echo;
+mod generator;
+mod load;
+mod serve;
+
+use std::io::{self, Read, Write};
+use std::time::Duration;
+
+use crate::wire::REPLY_BYTES;
+
+pub(crate) use load::connect;
+pub(crate) use serve::Served;
+
+/// Bytes read at a time: few system calls for small messages, and small enough for a core's own cache.
+const CHUNK: usize = 64 << 10;
+
+/// How long a blocking read or write of the load side may take before the sample is given up: far longer than any
+/// scheduling delay, shorter than the patience of `run`.
+const STALL_MAX: Duration = Duration::from_secs(10);
+
+/// How long a new connection may take to send its preamble, which its first packet holds.
+const PREAMBLE_WITHIN: Duration = Duration::from_secs(5);
+
+/// How often an event loop looks whether it is to end.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// What a connection will carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Traffic {
+    /// One request at a time: answered by blocking calls.
+    Blocking,
+    /// Requests over many connections: answered from an event loop.
+    Events,
+    /// Messages one way.
+    Stream,
+}
+
+/// The first bytes of each connection: `flr1`, the traffic as one byte, three zero bytes, and the payload size as eight
+/// bytes, little endian.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Preamble {
+    traffic: Traffic,
+    size: u64,
+}
+
+impl Preamble {
+    const BYTES: usize = 16;
+    const MAGIC: [u8; 4] = *b"flr1";
+
+    fn emit(self) -> [u8; Preamble::BYTES] {
+        let mut bytes = [0; Preamble::BYTES];
+        bytes[..4].copy_from_slice(&Preamble::MAGIC);
+        bytes[4] = match self.traffic {
+            Traffic::Blocking => 0,
+            Traffic::Events => 1,
+            Traffic::Stream => 2,
+        };
+        bytes[8..].copy_from_slice(&self.size.to_le_bytes());
+        bytes
+    }
+
+    fn parse(bytes: [u8; Preamble::BYTES]) -> io::Result<Preamble> {
+        let (head, size) = bytes.split_at(8);
+        let size = u64::from_le_bytes(size.try_into().map_err(|_| io::ErrorKind::InvalidData)?);
+        let traffic = match *head {
+            [b'f', b'l', b'r', b'1', 0, 0, 0, 0] => Traffic::Blocking,
+            [b'f', b'l', b'r', b'1', 1, 0, 0, 0] => Traffic::Events,
+            [b'f', b'l', b'r', b'1', 2, 0, 0, 0] => Traffic::Stream,
+            _ => return Err(io::Error::new(io::ErrorKind::InvalidData, "the peer is no load side of the floor")),
+        };
+        if size == 0 {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the peer announced messages of no bytes"));
+        }
+        Ok(Preamble { traffic, size })
+    }
+
+    fn read(from: &mut impl Read) -> io::Result<Preamble> {
+        let mut bytes = [0; Preamble::BYTES];
+        from.read_exact(&mut bytes)?;
+        Preamble::parse(bytes)
+    }
+}
+
+/// Bytes that are to be written to a non-blocking socket, all of them from one reusable buffer: only their number is
+/// kept.
+#[derive(Debug, Default)]
+struct Backlog {
+    /// Bytes of the unit that is being written which are out already.
+    written: usize,
+    /// Whole units to write, the one that is being written included.
+    units: usize,
+}
+
+impl Backlog {
+    /// So many more units are to be written.
+    fn push(&mut self, units: usize) {
+        self.units += units;
+    }
+
+    /// Writes as much as the socket takes; true when nothing is left. `units` holds one unit of `unit` bytes or several,
+    /// one after another, so that small ones leave in one call.
+    fn write(&mut self, to: &mut impl Write, units: &[u8], unit: usize) -> io::Result<bool> {
+        let at_once = units.len() / unit;
+        while self.units > 0 {
+            let end = self.units.min(at_once) * unit;
+            match to.write(&units[self.written..end]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(n) => {
+                    self.units -= (self.written + n) / unit;
+                    self.written = (self.written + n) % unit;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Replies one after another, so that an event loop answers all requests of one read in one write.
+fn replies() -> Vec<u8> {
+    /// More than the 64 byte requests of one [`CHUNK`] would need is never written at once.
+    const AT_ONCE: usize = 128;
+    crate::wire::payload(REPLY_BYTES).repeat(AT_ONCE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes three bytes a call, then blocks once.
+    #[derive(Default)]
+    struct Narrow {
+        taken: Vec<u8>,
+        calls: usize,
+    }
+
+    impl Write for Narrow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.calls += 1;
+            if self.calls.is_multiple_of(3) {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            let n = bytes.len().min(3);
+            self.taken.extend_from_slice(&bytes[..n]);
+            Ok(n)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_backlog_survives_partial_writes() {
+        let mut narrow = Narrow::default();
+        let mut backlog = Backlog::default();
+        backlog.push(5);
+        while !backlog.write(&mut narrow, b"abcdabcd", 4).unwrap() {}
+        assert_eq!(narrow.taken, b"abcd".repeat(5));
+    }
+
+    #[test]
+    fn a_preamble_reads_back_and_others_are_refused() {
+        for traffic in [Traffic::Blocking, Traffic::Events, Traffic::Stream] {
+            let preamble = Preamble { traffic, size: 4096 };
+            assert_eq!(Preamble::parse(preamble.emit()).unwrap(), preamble);
+        }
+        assert!(Preamble::parse(*b"ceph v027 banner").is_err());
+        assert!(Preamble::parse(Preamble { traffic: Traffic::Stream, size: 0 }.emit()).is_err());
+    }
+}

@@ -1,0 +1,197 @@
+//! Messengers as the load side: each peer is one of them, `client.N` with nonce N, unbound, with one connection.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use msgr::{
+    Connection, Dispatcher, EntityAddr, EntityName, EntityType, Events, Message, Messenger, MessengerFactory, Policy,
+    Setup,
+};
+use msgr_reports::record::Workload;
+
+use super::{CONNECT_WITHIN, Recorder, Spec, Traffic, Waited};
+use crate::wire::{CREDIT, REPLY, REQUEST, STREAM, STREAM_MARK, WINDOW_PARTS, payload};
+
+/// Dials that may be under way at once: a quarter of the accept queue of a messenger's listening socket
+/// (`ms_tcp_listen_backlog`), whose overflow would cost a SYN a second.
+const DIALS_AT_ONCE: u32 = 128;
+
+/// Connected messengers.
+struct Peers {
+    messengers: Vec<Arc<dyn Messenger>>,
+    connections: Arc<[Connection]>,
+    sender: Arc<Sender>,
+    workload: Workload,
+    in_flight: u32,
+}
+
+/// Makes a messenger for each peer and connects it.
+///
+/// # Errors
+///
+/// When a messenger cannot be made, or not all peers are connected in time.
+pub(super) fn connect(
+    factory: &dyn MessengerFactory,
+    spec: &Spec,
+    recorder: &Arc<Recorder>,
+) -> anyhow::Result<Box<dyn Traffic>> {
+    let sender = Arc::new(Sender {
+        recorder: recorder.clone(),
+        payload: payload(usize::try_from(spec.size)?),
+        part: spec.in_flight / WINDOW_PARTS,
+        server: spec.connect.to_string(),
+        connections: OnceLock::new(),
+    });
+    let server = EntityAddr::new(spec.connect, 0);
+    let mut messengers = Vec::new();
+    let mut connections = Vec::new();
+    for number in 1..=spec.peers {
+        let name = EntityName::client(u64::from(number));
+        let setup = Setup::new(name).with_nonce(number).with_config(spec.config.clone());
+        let messenger =
+            factory.create(setup).with_context(|| format!("cannot make messenger {number} of {}", spec.peers))?;
+        messenger.set_default_policy(Policy::lossy_client());
+        messenger.add_dispatcher_head(sender.clone());
+        messenger.start()?;
+        connections.push(messenger.connect_to(EntityType::OSD, server)?);
+        messengers.push(messenger);
+        open(recorder, number.saturating_sub(DIALS_AT_ONCE))?;
+    }
+    open(recorder, spec.peers)?;
+    let connections: Arc<[Connection]> = connections.into();
+    // Nothing was set before: this is the only place that does.
+    let _ = sender.connections.set(connections.clone());
+    Ok(Box::new(Peers { messengers, connections, sender, workload: spec.workload, in_flight: spec.in_flight }))
+}
+
+fn open(recorder: &Recorder, peers: u32) -> anyhow::Result<()> {
+    match recorder.wait_open(peers, CONNECT_WITHIN)? {
+        Waited::Fully => Ok(()),
+        Waited::Interrupted => bail!("interrupted while the peers were connecting"),
+    }
+}
+
+impl Traffic for Peers {
+    fn begin(&self) -> anyhow::Result<()> {
+        match self.workload {
+            Workload::PingPong => {
+                for slot in 0..self.in_flight {
+                    let peer = self.sender.recorder.first(slot);
+                    self.connections[peer as usize].send_message(self.sender.request(u64::from(slot)))?;
+                }
+            }
+            Workload::Stream => {
+                for connection in self.connections.iter() {
+                    for _ in 0..WINDOW_PARTS {
+                        self.sender.send_part(connection)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn counters(&self) -> BTreeMap<String, u64> {
+        let mut counters = BTreeMap::new();
+        for messenger in &self.messengers {
+            for (name, value) in messenger.stats().entries() {
+                *counters.entry(name.to_owned()).or_default() += value;
+            }
+        }
+        counters
+    }
+
+    fn finish(self: Box<Self>) -> anyhow::Result<()> {
+        for messenger in &self.messengers {
+            messenger.shutdown();
+        }
+        for messenger in &self.messengers {
+            messenger.wait()?;
+        }
+        Ok(())
+    }
+}
+
+/// The dispatcher of all peers: each callback sends what follows.
+struct Sender {
+    recorder: Arc<Recorder>,
+    payload: Bytes,
+    /// Messages of a stream to send for each credit.
+    part: u32,
+    server: String,
+    connections: OnceLock<Arc<[Connection]>>,
+}
+
+impl Sender {
+    fn request(&self, slot: u64) -> Message {
+        Message::new(REQUEST).with_tid(slot).with_data(self.payload.clone())
+    }
+
+    /// Sends one part of a window; its last message asks for credit.
+    fn send_part(&self, connection: &Connection) -> Result<(), msgr::Error> {
+        for left in (0..self.part).rev() {
+            let kind = if left == 0 { STREAM_MARK } else { STREAM };
+            connection.send_message(Message::new(kind).with_data(self.payload.clone()))?;
+        }
+        Ok(())
+    }
+
+    fn answered(&self, slot: u64) -> Result<(), msgr::Error> {
+        let Some(peer) = self.recorder.replied(slot) else {
+            return Ok(());
+        };
+        match self.connections.get().and_then(|connections| connections.get(peer as usize)) {
+            Some(connection) => connection.send_message(self.request(slot)),
+            // No request leaves before all peers are connected, so no reply can come.
+            None => Ok(()),
+        }
+    }
+}
+
+impl Dispatcher for Sender {
+    fn ms_can_fast_dispatch_any(&self) -> bool {
+        true
+    }
+
+    fn ms_can_fast_dispatch(&self, message: &Message) -> bool {
+        matches!(message.kind, REPLY | CREDIT)
+    }
+
+    fn ms_fast_dispatch(&self, connection: &Connection, message: Message) {
+        let sent = match message.kind {
+            REPLY => self.answered(message.tid),
+            _ if self.recorder.flowing() => self.send_part(connection),
+            _ => Ok(()),
+        };
+        if let Err(error) = sent {
+            self.recorder.fail(error.to_string());
+        }
+    }
+
+    fn ms_handle_fast_connect(&self, _connection: &Connection) {
+        self.recorder.opened();
+    }
+
+    /// Only what ends the sample: as long as nothing breaks, no dispatch thread starts.
+    fn ms_events(&self) -> Events {
+        Events::RESET | Events::REFUSED
+    }
+
+    fn ms_handle_reset(&self, _connection: &Connection) -> bool {
+        self.recorder.fail(format!(
+            "the connection to {} broke: it is no `msgr-bench serve` of the same version and options, or it has ended",
+            self.server
+        ));
+        true
+    }
+
+    fn ms_handle_refused(&self, _connection: &Connection) -> bool {
+        self.recorder.fail(format!(
+            "{} refused the connection: nothing listens there; start `msgr-bench serve` first, and pass its address",
+            self.server
+        ));
+        true
+    }
+}

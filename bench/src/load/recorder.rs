@@ -1,0 +1,293 @@
+//! Recording round trips from inside the callbacks of a load side, and telling its main thread what happened.
+//!
+//! A reply costs one clock read, one uncontended lock and one slot of the latency table: a request in flight owns its
+//! slot (its `tid`), and each receiving thread owns a histogram.
+
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{anyhow, bail};
+use crossbeam::utils::CachePadded;
+use hdrhistogram::Histogram;
+use msgr_reports::record::{self, Latency};
+
+use crate::interrupt;
+use crate::serve::thread_number;
+
+/// Longest latency told apart from longer ones, nanoseconds. A minute is longer than any sample should ever wait.
+const LATENCY_MAX_NS: u64 = 60_000_000_000;
+
+/// Significant decimal digits of a recorded latency: an error of 0.1 %.
+const DIGITS: u8 = 3;
+
+/// Histograms to record in, a few times the receiving threads of any load side (24 workers at most). More threads than
+/// that share them, which costs time and no counts.
+const SHARDS: usize = 64;
+
+/// Requests are sent and nothing is recorded.
+const WARMING: u8 = 0;
+/// Replies are recorded.
+const MEASURING: u8 = 1;
+/// Traffic goes on for the probes; nothing is recorded.
+const COOLING: u8 = 2;
+/// Nothing is sent any more.
+const STOPPED: u8 = 3;
+
+/// What the callbacks of a load side share.
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    phase: AtomicU8,
+    epoch: Instant,
+    peers: u32,
+    /// When the request of each slot was sent, nanoseconds after `epoch`.
+    sent: Box<[CachePadded<AtomicU64>]>,
+    shards: Box<[CachePadded<Mutex<Shard>>]>,
+    news: Mutex<News>,
+    changed: Condvar,
+}
+
+/// What one receiving thread works with.
+#[derive(Debug)]
+struct Shard {
+    random: fastrand::Rng,
+    latency: Option<Histogram<u64>>,
+}
+
+/// What the main thread waits for.
+#[derive(Debug, Default)]
+struct News {
+    opened: u32,
+    fault: Option<String>,
+}
+
+/// How a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waited {
+    /// The time is over.
+    Fully,
+    /// Somebody pressed Ctrl-C.
+    Interrupted,
+}
+
+impl Recorder {
+    /// For `in_flight` requests over `peers` peers drawn at random, from `seed` on.
+    pub(crate) fn new(in_flight: u32, peers: u32, seed: u64) -> Recorder {
+        let mut seeds = fastrand::Rng::with_seed(seed);
+        let shard = || CachePadded::new(Mutex::new(Shard { random: seeds.fork(), latency: None }));
+        Recorder {
+            phase: AtomicU8::new(WARMING),
+            epoch: Instant::now(),
+            peers,
+            sent: (0..in_flight).map(|_| CachePadded::default()).collect(),
+            shards: std::iter::repeat_with(shard).take(SHARDS).collect(),
+            news: Mutex::default(),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// Starts the clock of the first request of `slot`, and draws the peer that it goes to.
+    pub(crate) fn first(&self, slot: u32) -> u32 {
+        if let Some(sent) = self.sent.get(slot as usize) {
+            sent.store(self.now(), Relaxed);
+        }
+        self.draw(&mut self.shard())
+    }
+
+    /// A reply has come for `slot`. Records its round trip, and starts the clock of the slot's next request: gives the
+    /// peer that it goes to, or `None` when nothing is to be sent any more.
+    pub(crate) fn replied(&self, slot: u64) -> Option<u32> {
+        let Some(sent) = usize::try_from(slot).ok().and_then(|slot| self.sent.get(slot)) else {
+            self.fail(format!("a reply came for request {slot}, which was never sent"));
+            return None;
+        };
+        let now = self.now();
+        let phase = self.phase.load(Relaxed);
+        if phase == STOPPED {
+            return None;
+        }
+        let mut shard = self.shard();
+        if phase == MEASURING {
+            shard.record(now.saturating_sub(sent.load(Relaxed)));
+        }
+        sent.store(now, Relaxed);
+        Some(self.draw(&mut shard))
+    }
+
+    /// True until [`Recorder::stop`].
+    pub(crate) fn flowing(&self) -> bool {
+        self.phase.load(Relaxed) != STOPPED
+    }
+
+    /// Begins to record.
+    pub(crate) fn measure(&self) {
+        self.phase.store(MEASURING, Relaxed);
+    }
+
+    /// Records no more; traffic goes on.
+    pub(crate) fn cool(&self) {
+        self.phase.store(COOLING, Relaxed);
+    }
+
+    /// Ends the traffic: what is in flight is the last.
+    pub(crate) fn stop(&self) {
+        self.phase.store(STOPPED, Relaxed);
+    }
+
+    /// One more peer is connected.
+    pub(crate) fn opened(&self) {
+        self.news().opened += 1;
+        self.changed.notify_all();
+    }
+
+    /// Something went wrong; the first such sentence ends the sample. After [`Recorder::stop`] nothing counts.
+    pub(crate) fn fail(&self, what: String) {
+        if self.flowing() {
+            self.news().fault.get_or_insert(what);
+            self.changed.notify_all();
+        }
+    }
+
+    /// Waits until `peers` peers are connected.
+    ///
+    /// # Errors
+    ///
+    /// When one of them fails, or not all are there in time.
+    pub(crate) fn wait_open(&self, peers: u32, within: Duration) -> anyhow::Result<Waited> {
+        let (opened, waited) = self.wait_until(within, |news| news.opened >= peers)?;
+        if opened < peers && waited == Waited::Fully {
+            bail!(
+                "{opened} of {} peers were connected after {} s: the server does not accept or does not finish its \
+                 handshakes",
+                self.peers,
+                within.as_secs()
+            );
+        }
+        Ok(waited)
+    }
+
+    /// Waits for `time`.
+    ///
+    /// # Errors
+    ///
+    /// When something fails meanwhile.
+    pub(crate) fn wait(&self, time: Duration) -> anyhow::Result<Waited> {
+        Ok(self.wait_until(time, |_| false)?.1)
+    }
+
+    fn wait_until(&self, within: Duration, done: impl Fn(&News) -> bool) -> anyhow::Result<(u32, Waited)> {
+        let deadline = Instant::now() + within;
+        let mut news = self.news();
+        loop {
+            if let Some(fault) = news.fault.take() {
+                return Err(anyhow!(fault));
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || done(&news) {
+                return Ok((news.opened, Waited::Fully));
+            }
+            if interrupt::requested() {
+                return Ok((news.opened, Waited::Interrupted));
+            }
+            let slice = left.min(interrupt::CHECK_EVERY);
+            news = self.changed.wait_timeout(news, slice).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// The round trips recorded so far, or `None` when there are none.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be encoded.
+    pub(crate) fn latency(&self) -> anyhow::Result<Option<Latency>> {
+        let shards = self.shards.iter().filter_map(|shard| lock(shard).latency.clone());
+        let merged = record::merge(&shards.collect::<Vec<_>>())?;
+        Ok(merged.as_ref().map(Latency::from_histogram).transpose()?)
+    }
+
+    fn now(&self) -> u64 {
+        // 580 years fit.
+        self.epoch.elapsed().as_nanos() as u64
+    }
+
+    fn shard(&self) -> MutexGuard<'_, Shard> {
+        lock(&self.shards[thread_number() % SHARDS])
+    }
+
+    fn draw(&self, shard: &mut Shard) -> u32 {
+        if self.peers == 1 { 0 } else { shard.random.u32(0..self.peers) }
+    }
+
+    fn news(&self) -> MutexGuard<'_, News> {
+        lock(&self.news)
+    }
+}
+
+impl Shard {
+    fn record(&mut self, ns: u64) {
+        if self.latency.is_none() {
+            self.latency = Histogram::new_with_bounds(1, LATENCY_MAX_NS, DIGITS).ok();
+        }
+        if let Some(latency) = &mut self.latency {
+            latency.saturating_record(ns.max(1));
+        }
+    }
+}
+
+/// Takes a lock whose content stays sound when a thread panics while it holds it.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_replies_in_the_measured_time_are_recorded() {
+        let recorder = Recorder::new(2, 1, 7);
+        assert_eq!(recorder.first(0), 0);
+        assert_eq!(recorder.replied(0), Some(0));
+        assert_eq!(recorder.latency().unwrap(), None);
+        recorder.measure();
+        for _ in 0..5 {
+            assert_eq!(recorder.replied(0), Some(0));
+        }
+        recorder.cool();
+        assert_eq!(recorder.replied(0), Some(0));
+        recorder.stop();
+        assert_eq!(recorder.replied(0), None);
+        assert_eq!(recorder.latency().unwrap().unwrap().count, 5);
+    }
+
+    #[test]
+    fn peers_are_drawn_from_the_seed() {
+        let draw = |seed| {
+            let recorder = Recorder::new(1, 1024, seed);
+            (0..20).map(|_| recorder.first(0)).collect::<Vec<_>>()
+        };
+        assert_eq!(draw(1), draw(1));
+        assert_ne!(draw(1), draw(2));
+        assert!(draw(1).iter().all(|peer| *peer < 1024));
+    }
+
+    #[test]
+    fn the_first_fault_ends_a_wait() {
+        let recorder = Recorder::new(1, 3, 0);
+        recorder.fail("first".into());
+        recorder.fail("second".into());
+        let error = recorder.wait(Duration::from_secs(60)).expect_err("a fault");
+        assert_eq!(error.to_string(), "first");
+        recorder.replied(9);
+        assert!(recorder.wait(Duration::from_secs(60)).is_err(), "a reply out of the table is a fault");
+    }
+
+    #[test]
+    fn peers_that_do_not_connect_are_counted_in_the_error() {
+        let recorder = Recorder::new(1, 3, 0);
+        recorder.opened();
+        let error = recorder.wait_open(3, Duration::ZERO).expect_err("two are missing");
+        assert!(error.to_string().starts_with("1 of 3 peers"), "{error}");
+        assert_eq!(recorder.wait_open(1, Duration::from_secs(60)).unwrap(), Waited::Fully);
+    }
+}

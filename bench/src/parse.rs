@@ -1,0 +1,167 @@
+//! Values of the command line. Each error says what the value should look like.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::time::Duration;
+
+use msgr::{Config, parse_size};
+use msgr_reports::record::Workload;
+
+/// Longest measured time. The control connection outlives it (see [`crate::control`]).
+const DURATION_MAX: Duration = Duration::from_secs(30 * 60);
+
+/// Largest payload: what a messenger accepts by default (`ms_max_data_bytes`).
+const SIZE_MAX: u64 = 256 << 20;
+
+/// Most peers of one process: all ports there are. What the host allows is usually less, see [`crate::host`].
+const PEERS_MAX: u32 = 65_535;
+
+/// Most requests in flight, and the largest window: the latency table has one slot for each.
+pub(crate) const IN_FLIGHT_MAX: u32 = 65_536;
+
+/// A duration such as `2s`, `500ms` or `1m`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.').len();
+    let (number, unit) = text.split_at(digits);
+    let scale = match unit {
+        "us" => 1e-6,
+        "ms" => 1e-3,
+        "s" => 1.0,
+        "m" | "min" => 60.0,
+        _ => return Err("takes a number and a unit, such as 2s, 500ms or 1m".into()),
+    };
+    let seconds = number.parse::<f64>().ok();
+    let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds * scale).ok());
+    match duration {
+        Some(duration) if duration <= DURATION_MAX => Ok(duration),
+        Some(_) => Err(format!("is too long: at most {} minutes", DURATION_MAX.as_secs() / 60)),
+        None => Err("takes a number and a unit, such as 2s, 500ms or 1m".into()),
+    }
+}
+
+/// A duration that is not zero.
+pub(crate) fn measured_duration(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("must be longer than nothing, such as 2s".into()),
+        duration => Ok(duration),
+    }
+}
+
+/// A payload size such as `64`, `4KiB` or `1m`.
+pub(crate) fn size(text: &str) -> Result<u64, String> {
+    match parse_size(text) {
+        Some(size @ 1..=SIZE_MAX) => Ok(size),
+        Some(_) => Err(format!("payloads go from 1 byte to {} MiB", SIZE_MAX >> 20)),
+        None => Err("takes a whole number of bytes, with an optional suffix KiB, MiB or GiB, such as 4KiB".into()),
+    }
+}
+
+/// A number of peers.
+pub(crate) fn peers(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(peers @ 1..=PEERS_MAX) => Ok(peers),
+        _ => Err(format!("takes a number of peers from 1 to {PEERS_MAX}")),
+    }
+}
+
+/// A number of requests in flight, or a window.
+pub(crate) fn in_flight(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(count @ 1..=IN_FLIGHT_MAX) => Ok(count),
+        _ => Err(format!("takes a number from 1 to {IN_FLIGHT_MAX}")),
+    }
+}
+
+/// An address and port, by number or by name.
+pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
+    let wanted = "takes an address and a port, such as 127.0.0.1:6800, [::1]:6800 or host:6800";
+    let mut addresses = text.to_socket_addrs().map_err(|error| format!("{wanted} ({error})"))?;
+    addresses.next().ok_or_else(|| format!("{wanted}; this name has no address"))
+}
+
+/// A number of rounds.
+pub(crate) fn rounds(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(rounds @ 1..=1000) => Ok(rounds),
+        _ => Err("takes a number from 1 to 1000".into()),
+    }
+}
+
+/// A workload by its name in records.
+pub(crate) fn workload(text: &str) -> Result<Workload, String> {
+    match text {
+        "ping-pong" => Ok(Workload::PingPong),
+        "stream" => Ok(Workload::Stream),
+        _ => Err("takes ping-pong or stream".into()),
+    }
+}
+
+/// The name of a workload in records and on the command line.
+pub(crate) fn workload_name(workload: Workload) -> &'static str {
+    match workload {
+        Workload::PingPong => "ping-pong",
+        Workload::Stream => "stream",
+    }
+}
+
+/// An option of the messengers, checked: the name exists and takes the value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Setting {
+    /// Its `ms_*` name.
+    pub(crate) name: String,
+    /// Its value as given.
+    pub(crate) value: String,
+}
+
+/// `ms_option=value`.
+pub(crate) fn setting(text: &str) -> Result<Setting, String> {
+    let (name, value) = text.split_once('=').ok_or("takes an option and a value, such as ms_crc_data=false")?;
+    Config::default().set(name, value).map_err(|error| error.to_string())?;
+    Ok(Setting { name: name.trim().to_owned(), value: value.trim().to_owned() })
+}
+
+/// Default options with `settings` applied.
+///
+/// # Errors
+///
+/// Never for settings that [`setting`] has passed.
+pub(crate) fn config(settings: &[Setting]) -> anyhow::Result<Config> {
+    let mut config = Config::default();
+    for Setting { name, value } in settings {
+        config.set(name, value)?;
+    }
+    Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_take_a_unit() {
+        assert_eq!(duration("2s"), Ok(Duration::from_secs(2)));
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("0.5m"), Ok(Duration::from_secs(30)));
+        for bad in ["", "2", "s", "2 s", "-1s", "1h", "1.2.3s", "2e9s"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+        assert!(duration("31m").is_err_and(|error| error.contains("30 minutes")));
+        assert!(measured_duration("0s").is_err());
+    }
+
+    #[test]
+    fn sizes_are_bounded_by_what_a_messenger_accepts() {
+        assert_eq!(size("4KiB"), Ok(4096));
+        assert_eq!(size("256MiB"), Ok(SIZE_MAX));
+        for bad in ["0", "257MiB", "4 parsecs", ""] {
+            assert!(size(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_option_names_the_nearest() {
+        let error = setting("ms_crc_dta=1").expect_err("no such option");
+        assert!(error.contains("did you mean ms_crc_data?"), "{error}");
+        assert!(setting("ms_crc_data").is_err());
+        assert!(setting("ms_crc_data=maybe").is_err());
+    }
+}

@@ -1,0 +1,202 @@
+//! The verb `run`: every point in every round, each in a fresh pair of processes, into one record.
+
+mod child;
+mod pair;
+mod plan;
+mod progress;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+
+use crate::cli::{Pin, RunArgs};
+use crate::exit::{Exit, Refusal};
+use crate::host::{self, Limits};
+use crate::kinds::Kind;
+use crate::record::{self, Record};
+use crate::{doctor, interrupt, output, text};
+
+pub(crate) use pair::{NoSample, Point, Taken, Taking};
+pub(crate) use plan::{Task, schedule};
+pub(crate) use progress::Progress;
+
+use plan::Settings;
+
+/// The binary with the counting allocator, looked for beside this one.
+const COUNTING_BINARY: &str = "msgr-bench-alloc";
+
+/// Measured time of the extra pass that counts allocations: thousands of messages.
+const COUNTING_DURATION: Duration = Duration::from_millis(200);
+
+/// Unmeasured time before it, in which queues and pools reach their size.
+const COUNTING_WARMUP: Duration = Duration::from_millis(100);
+
+/// What a sample takes beside its warm-up and measured time: starting and ending two processes, and connecting each
+/// peer. Only a first guess, see [`Progress`].
+const START_AND_END: Duration = Duration::from_millis(150);
+const EACH_PEER: Duration = Duration::from_micros(500);
+
+/// The verb `run`.
+///
+/// # Errors
+///
+/// When the host refuses, nothing could be measured, or the record cannot be written.
+pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
+    host::raise_open_files();
+    let limits = Limits::read();
+    let settings = Settings::new(args);
+    preflight(&limits, &settings.points, args.pin)?;
+    record::create(&args.out)?;
+    interrupt::catch()?;
+
+    let program = std::env::current_exe().context("cannot find this program's own file")?;
+    let mut run = Running {
+        record: Record::new(settings.plan(args), &limits)?,
+        counting: counting_binary(&program),
+        taking: Taking { program, warmup: settings.warmup, duration: settings.duration, pin: args.pin },
+        failures: Vec::new(),
+    };
+    if run.counting.is_none() {
+        run.record.warn(
+            "no-allocations",
+            format!(
+                "Allocations were not counted: {COUNTING_BINARY} is not beside msgr-bench; build both with \
+                     `cargo build --release -p msgr-bench`."
+            ),
+        );
+    }
+    let interrupted = run.all(&settings, &args.out)?;
+    run.end(&args.out, interrupted)
+}
+
+/// Refuses what this host does not allow, before anything is started.
+///
+/// # Errors
+///
+/// [`Refusal`] with the limit and where it comes from.
+pub(crate) fn preflight(limits: &Limits, points: &[Point], pin: Pin) -> anyhow::Result<()> {
+    if pin == Pin::Split && host::allowed_count()? < 2 {
+        return Err(Refusal("--pin split needs two CPUs, and this process may use one: leave it out".into()).into());
+    }
+    // The largest of each kind first: its message is the one that helps.
+    let mut points: Vec<_> = points.iter().collect();
+    points.sort_by_key(|point| std::cmp::Reverse(point.peers));
+    for point in points {
+        doctor::check(limits, point.kind, point.kind.serve_need(), point.load.load_need(), point.peers)?;
+    }
+    Ok(())
+}
+
+fn counting_binary(program: &Path) -> Option<PathBuf> {
+    let path = program.with_file_name(COUNTING_BINARY);
+    path.is_file().then_some(path)
+}
+
+/// What a sample of `point` takes, roughly.
+pub(crate) fn expected(point: &Point, taking: &Taking) -> Duration {
+    taking.warmup + taking.duration + START_AND_END + EACH_PEER * point.peers
+}
+
+/// A run under way.
+struct Running {
+    record: Record,
+    taking: Taking,
+    counting: Option<PathBuf>,
+    failures: Vec<String>,
+}
+
+impl Running {
+    /// Takes every sample; true when interrupted before the last.
+    fn all(&mut self, settings: &Settings, out: &Path) -> anyhow::Result<bool> {
+        let tasks = settings.schedule();
+        let cost = |task: &Task| {
+            let point = &settings.points[task.point];
+            let counting = if self.counts(task, settings) {
+                COUNTING_WARMUP + COUNTING_DURATION + START_AND_END
+            } else {
+                Duration::ZERO
+            };
+            expected(point, &self.taking) + counting
+        };
+        let costs: Vec<_> = tasks.iter().map(cost).collect();
+        let mut progress = Progress::new(tasks.len(), costs.iter().sum());
+        for (task, cost) in tasks.iter().zip(costs) {
+            let point = &settings.points[task.point];
+            let what = text::what(point.kind.name(), point.workload, point.size, point.peers);
+            progress.now(&what);
+            let result = match self.one(task, point, self.counts(task, settings)) {
+                Ok(headline) => headline,
+                Err(NoSample::Failed(words)) => {
+                    let words = format!("{what}: {words}");
+                    self.record
+                        .warn("sample-failed", format!("A sample of round {} is missing. {words}", task.round + 1));
+                    self.failures.push(words.clone());
+                    format!("FAILED {words}")
+                }
+                Err(NoSample::Interrupted) => {
+                    progress.finish();
+                    return Ok(true);
+                }
+            };
+            self.record.save(out)?;
+            progress.done(task.round, &result, cost);
+        }
+        progress.finish();
+        Ok(false)
+    }
+
+    /// Takes one sample, and counts its allocations where that is asked for. Gives its headline.
+    fn one(&mut self, task: &Task, point: &Point, count: bool) -> Result<String, NoSample> {
+        let Taken { mut sample, complaints } = self.taking.take(point, &self.taking.program, task.seed)?;
+        sample.round = task.round;
+        let headline = text::headline(&sample);
+        for words in complaints {
+            self.record
+                .warn("no-clean-end", format!("A side did not end as it should after a sample was taken: {words}."));
+        }
+        let counted = match &self.counting {
+            Some(counting) if count => {
+                let taking = Taking { warmup: COUNTING_WARMUP, duration: COUNTING_DURATION, ..self.taking.clone() };
+                Some(taking.take(point, counting, task.seed))
+            }
+            _ => None,
+        };
+        let interrupted = match counted {
+            Some(Ok(counted)) => {
+                sample.allocations = counted.sample.allocations;
+                false
+            }
+            Some(Err(NoSample::Failed(words))) => {
+                self.record.warn("no-allocations", format!("The allocations of one point were not counted: {words}."));
+                false
+            }
+            Some(Err(NoSample::Interrupted)) => true,
+            None => false,
+        };
+        // What was measured is kept, interrupted or not.
+        self.record.add(sample);
+        if interrupted { Err(NoSample::Interrupted) } else { Ok(headline) }
+    }
+
+    /// Allocations are counted once a point, for messengers: the floor has none to speak of.
+    fn counts(&self, task: &Task, settings: &Settings) -> bool {
+        let last = task.round + 1 == settings.rounds;
+        last && settings.points[task.point].kind != Kind::FLOOR && self.counting.is_some()
+    }
+
+    /// Writes the record and the page, whatever there is to show.
+    fn end(self, out: &Path, interrupted: bool) -> anyhow::Result<Exit> {
+        let Running { record, failures, .. } = self;
+        let nothing = record.samples().is_empty();
+        let page = record.finish(out, interrupted)?;
+        if interrupted {
+            output::note("interrupted: the record is partial");
+        } else if nothing {
+            let first = failures.first().map_or("", String::as_str);
+            bail!("nothing could be measured; the first failure: {first}");
+        }
+        output::line(&page.display().to_string())?;
+        Ok(if interrupted { Exit::Interrupted } else { Exit::Done })
+    }
+}

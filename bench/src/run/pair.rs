@@ -1,0 +1,169 @@
+//! One sample: a fresh pair of processes, one for each side.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use msgr_reports::record::{Sample, Workload};
+
+use super::child::{Child, ChildError};
+use crate::cli::Pin;
+use crate::host::Cpus;
+use crate::kinds::Kind;
+use crate::load::CONNECT_WITHIN;
+use crate::parse::{Setting, workload_name};
+use crate::serve::Ready;
+
+/// How long the side under test may take until it can be dialled: a bind is tried again for 15 s when its address is in
+/// use (`ms_bind_retry_count` times `ms_bind_retry_delay`).
+const READY_WITHIN: Duration = Duration::from_secs(20);
+
+/// How long a load side may take beyond its warm-up and measured time, apart from connecting: starting, probing, and the
+/// replies to control requests.
+const SLACK: Duration = Duration::from_secs(30);
+
+/// How long a side may take to end once it is told to: a thousand peers are closed in less than a second.
+const END_WITHIN: Duration = Duration::from_secs(10);
+
+/// Where the sides of a pair meet: the loopback address, and a free port.
+const ANY_PORT: &str = "127.0.0.1:0";
+
+/// What is measured in one sample.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Point {
+    /// The side under test.
+    pub(crate) kind: Kind,
+    /// The load side.
+    pub(crate) load: Kind,
+    /// What is sent.
+    pub(crate) workload: Workload,
+    /// Payload bytes.
+    pub(crate) size: u64,
+    /// Connected peers.
+    pub(crate) peers: u32,
+    /// Requests in flight at one peer, or the window of a stream, when not the default.
+    pub(crate) depth: Option<u32>,
+    /// Requests in flight at more than one peer.
+    pub(crate) active: u32,
+    /// Options of the messengers.
+    pub(crate) set: Vec<Setting>,
+}
+
+/// How a sample is taken.
+#[derive(Clone, Debug)]
+pub(crate) struct Taking {
+    /// This program.
+    pub(crate) program: PathBuf,
+    /// Unmeasured time.
+    pub(crate) warmup: Duration,
+    /// Measured time.
+    pub(crate) duration: Duration,
+    /// How the sides share the CPUs.
+    pub(crate) pin: Pin,
+}
+
+/// Why there is no sample.
+#[derive(Debug)]
+pub(crate) enum NoSample {
+    /// One of the sides failed; the sentence says how.
+    Failed(String),
+    /// Ctrl-C was pressed.
+    Interrupted,
+}
+
+impl From<ChildError> for NoSample {
+    fn from(error: ChildError) -> NoSample {
+        match error {
+            ChildError::Failed(words) => NoSample::Failed(words),
+            ChildError::Interrupted => NoSample::Interrupted,
+        }
+    }
+}
+
+/// A sample, and what went wrong after it was taken.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    /// The sample.
+    pub(crate) sample: Sample,
+    /// Sides that did not end as they should.
+    pub(crate) complaints: Vec<String>,
+}
+
+impl Taking {
+    /// Takes one sample of `point` with `serve` as the program under test, and leaves no process behind.
+    pub(crate) fn take(&self, point: &Point, serve: &Path, seed: u64) -> Result<Taken, NoSample> {
+        let failed = |error: anyhow::Error| NoSample::Failed(format!("{error:#}"));
+        let mut under_test =
+            Child::start(format!("serve {}", point.kind.name()), serve, self.serve_args(point)).map_err(failed)?;
+        let ready: Ready = parse(&under_test.line(READY_WITHIN)?)?;
+
+        let name = format!("load {}", point.load.name());
+        let mut load = Child::start(name, &self.program, self.load_args(point, ready, seed)).map_err(failed)?;
+        let within = CONNECT_WITHIN + self.warmup + self.duration + SLACK;
+        let sample = parse(&load.line(within)?)?;
+
+        let ends = [load.end(END_WITHIN), under_test.end(END_WITHIN)];
+        let complaints = ends.into_iter().filter_map(|end| match end {
+            Err(ChildError::Failed(words)) => Some(words),
+            _ => None,
+        });
+        Ok(Taken { sample, complaints: complaints.collect() })
+    }
+
+    fn cpus(&self, side: Cpus) -> &'static str {
+        match self.pin {
+            Pin::None => Cpus::All.name(),
+            Pin::Split => side.name(),
+        }
+    }
+
+    fn serve_args(&self, point: &Point) -> Vec<String> {
+        let mut args = Args::new("serve");
+        args.add("--messenger", point.kind.name());
+        args.add("--bind", ANY_PORT).add("--control", ANY_PORT);
+        args.add("--cpus", self.cpus(Cpus::Lower)).set(&point.set);
+        args.0
+    }
+
+    fn load_args(&self, point: &Point, ready: Ready, seed: u64) -> Vec<String> {
+        let mut args = Args::new("load");
+        args.add("--json", "-");
+        args.add("--messenger", point.load.name());
+        args.add("--connect", ready.address).add("--control", ready.control);
+        args.add("--workload", workload_name(point.workload));
+        args.add("--size", point.size).add("--peers", point.peers).add("--active", point.active);
+        if let Some(depth) = point.depth {
+            args.add("--depth", depth);
+        }
+        args.add("--duration", micros(self.duration)).add("--warmup", micros(self.warmup));
+        args.add("--seed", seed).add("--cpus", self.cpus(Cpus::Upper)).set(&point.set);
+        args.0
+    }
+}
+
+fn micros(time: Duration) -> String {
+    format!("{}us", time.as_micros())
+}
+
+fn parse<T: serde::de::DeserializeOwned>(line: &str) -> Result<T, NoSample> {
+    serde_json::from_str(line).map_err(|error| NoSample::Failed(format!("a side printed what is no result ({error})")))
+}
+
+/// The command line of a child.
+struct Args(Vec<String>);
+
+impl Args {
+    fn new(verb: &str) -> Args {
+        Args(vec![verb.to_owned(), "--child".to_owned()])
+    }
+
+    fn add(&mut self, name: &str, value: impl ToString) -> &mut Args {
+        self.0.extend([name.to_owned(), value.to_string()]);
+        self
+    }
+
+    fn set(&mut self, settings: &[Setting]) {
+        for Setting { name, value } in settings {
+            self.add("--set", format!("{name}={value}"));
+        }
+    }
+}

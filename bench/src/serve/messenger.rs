@@ -1,0 +1,103 @@
+//! A messenger as the side under test.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context;
+use bytes::Bytes;
+use msgr::Config;
+use msgr::{Connection, Dispatcher, EntityName, Events, Message, Messenger, MessengerFactory, Policy, Setup};
+
+use super::{Side, Tallies};
+use crate::kinds::Kind;
+use crate::probe::Tally;
+use crate::wire::{CREDIT, REPLY, REPLY_BYTES, REQUEST, STREAM, STREAM_MARK, payload};
+
+/// A bound and started messenger, `osd.0` with nonce 0.
+pub(super) struct Served {
+    kind: Kind,
+    address: SocketAddr,
+    messenger: Arc<dyn Messenger>,
+    echo: Arc<Echo>,
+}
+
+impl Served {
+    /// Makes a messenger and serves on `address`.
+    ///
+    /// # Errors
+    ///
+    /// When the address is in use or the host refuses what the messenger needs.
+    pub(super) fn bind(
+        kind: Kind,
+        factory: &dyn MessengerFactory,
+        address: SocketAddr,
+        config: Config,
+    ) -> anyhow::Result<Arc<Served>> {
+        let messenger = factory
+            .create(Setup::new(EntityName::osd(0)).with_config(config))
+            .with_context(|| format!("cannot make a messenger of kind {}", kind.name()))?;
+        messenger.set_default_policy(Policy::stateless_server());
+        let bound = messenger.bind(address)?;
+        let echo = Arc::new(Echo { reply: payload(REPLY_BYTES), tallies: Tallies::default() });
+        messenger.add_dispatcher_head(echo.clone());
+        messenger.start()?;
+        let address = bound.socket.unwrap_or(address);
+        Ok(Arc::new(Served { kind, address, messenger, echo }))
+    }
+}
+
+impl Side for Served {
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    fn tally(&self) -> Tally {
+        self.echo.tallies.total()
+    }
+
+    fn counters(&self) -> BTreeMap<String, u64> {
+        let counters = self.messenger.stats().entries().into_iter();
+        counters.map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    fn stop(&self) -> anyhow::Result<()> {
+        self.messenger.shutdown();
+        Ok(self.messenger.wait()?)
+    }
+}
+
+/// Answers requests and grants credit, from the thread that received them.
+struct Echo {
+    reply: Bytes,
+    tallies: Tallies,
+}
+
+impl Dispatcher for Echo {
+    fn ms_can_fast_dispatch_any(&self) -> bool {
+        true
+    }
+
+    fn ms_can_fast_dispatch(&self, message: &Message) -> bool {
+        matches!(message.kind, REQUEST | STREAM | STREAM_MARK)
+    }
+
+    fn ms_fast_dispatch(&self, connection: &Connection, message: Message) {
+        self.tallies.add(1, message.data.len() as u64);
+        let answer = match message.kind {
+            REQUEST => Message::new(REPLY).with_data(self.reply.clone()),
+            STREAM_MARK => Message::new(CREDIT),
+            _ => return,
+        };
+        // A full queue means that the peer reads no answers: it is the peer that stops, and says so.
+        let _ = connection.send_message(answer.with_tid(message.tid));
+    }
+
+    fn ms_events(&self) -> Events {
+        Events::NONE
+    }
+}
