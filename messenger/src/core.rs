@@ -194,10 +194,11 @@ impl Core {
         Arc::clone(&self.dispatchers.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// A fresh attempt number, greater than any before and than `above`.
+    /// A fresh attempt number, greater than any before and than `above` (which a peer may choose).
     pub(crate) fn next_global_seq(&self, above: u32) -> u32 {
         let mut seq = locked(&self.global_seq);
-        *seq = (*seq).max(above).wrapping_add(1);
+        // At its end it stays: a counter that starts over would find every peer asking for more, for ever.
+        *seq = (*seq).max(above).saturating_add(1);
         *seq
     }
 
@@ -325,7 +326,9 @@ impl Core {
             if self.is_stopping() {
                 return Err(Error::Misuse("the messenger is shut down"));
             }
-            if let Some(session) = registry.by_addr(&addr) {
+            if let Some(session) = registry.by_addr(&addr)
+                && session.hand_out()
+            {
                 return Ok(Some(Connection(session)));
             }
             let policy = self.policy(kind);
@@ -333,6 +336,7 @@ impl Core {
                 return Ok(None);
             }
             let session = Session::new(self, kind, State::new(Phase::Connecting, policy, addr));
+            session.hand_out();
             registry.insert(&session, Some(addr));
             session
         };

@@ -18,6 +18,7 @@ use super::acceptor::Acceptor;
 use super::connector::Connector;
 use super::readahead::{ReadAhead, ReadInto};
 use super::recv::{Incoming, Next, RecvHalf, RecvParams};
+use super::state::later;
 use super::{Driver, Loss, Session, State};
 
 /// Messages decoded before they are dispatched: bounds the memory of a batch, and is long enough to read the clock
@@ -170,7 +171,8 @@ impl Link {
     pub fn deadline(&self) -> Instant {
         let config = self.core.config();
         let open = matches!(self.phase, Phase::Open(_));
-        self.since + if open { config.ms_connection_idle_timeout } else { config.ms_connection_ready_timeout }
+        let allowed = if open { config.ms_connection_idle_timeout } else { config.ms_connection_ready_timeout };
+        later(self.since, allowed)
     }
 
     /// Whether the deadline passed, and what that means.
@@ -266,12 +268,13 @@ impl Link {
                 (connector.advance(session, self.generation, &mut self.output)?, true)
             }
             Phase::Acceptor(acceptor) => {
-                let opened = acceptor.advance(&self.core, self.driver.as_ref(), &mut self.output)?;
+                let outcome = acceptor.advance(&self.core, self.driver.as_ref(), &mut self.output);
+                // Also when the handshake fails: a session that was taken over must hear of it.
                 if let Some((session, generation)) = acceptor.reserved() {
                     self.session = Some(session);
                     self.generation = generation;
                 }
-                (opened, false)
+                (outcome?, false)
             }
             Phase::Open(_) => return Ok(false),
         };

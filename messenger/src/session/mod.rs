@@ -167,7 +167,7 @@ impl Session {
                     turn::transmit(driver);
                 }
             }
-            Phase::Standby if !state.policy.server => {
+            Phase::Standby if state.may_dial() => {
                 state.start_reconnect();
                 let driver = state.driver.clone();
                 drop(state);
@@ -224,7 +224,14 @@ impl Session {
         }
     }
 
-    /// What the driver with this number is to do.
+    /// Notes that the application is about to get a handle; false when the session is over.
+    pub(crate) fn hand_out(&self) -> bool {
+        let mut state = self.lock();
+        state.handed_out = true;
+        state.phase != Phase::Closed
+    }
+
+    /// What the driver with this number is to do. While its link is under way, nothing.
     #[must_use]
     pub fn step(self: &Arc<Session>, driver: u64, now: Instant) -> Step {
         let mut state = self.lock();
@@ -233,13 +240,14 @@ impl Session {
         }
         match (state.phase, state.in_seq, state.not_before) {
             (Phase::Closed, ..) => Step::Gone,
-            (Phase::Connecting | Phase::Wait, InSeq::Home(in_seq), not_before) => {
+            (Phase::Connecting | Phase::Wait, InSeq::Home(in_seq), not_before) if !state.dialling => {
                 if let Some(at) = not_before
                     && at > now
                 {
                     return Step::Until(at);
                 }
                 state.phase = Phase::Connecting;
+                state.dialling = true;
                 state.generation += 1;
                 state.global_seq = self.core.next_global_seq(0);
                 self.publish(&state);
@@ -276,11 +284,11 @@ impl Session {
             self.publish(&state);
             return;
         }
-        let opened = state.opened;
+        let known = state.opened || state.handed_out;
         self.finish(&mut state);
         drop(state);
         self.core.forget(self);
-        if opened {
+        if known {
             self.core.queue_event(Event::Reset, self);
         }
     }

@@ -49,6 +49,13 @@ pub(crate) enum Writer {
     Scheduled,
 }
 
+/// `by` after `now`; for a duration that no clock can hold, a time that never comes.
+pub(crate) fn later(now: Instant, by: Duration) -> Instant {
+    /// A hundred years.
+    const NEVER: Duration = Duration::from_secs(100 * 365 * 86_400);
+    now + by.min(NEVER)
+}
+
 /// How a session's link ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Loss {
@@ -105,6 +112,10 @@ pub(crate) struct State {
     pub(crate) driver: Option<(u64, Arc<dyn Driver>)>,
     /// Was open at least once.
     pub(crate) opened: bool,
+    /// The application was given a handle before that, so it must not end unseen.
+    pub(crate) handed_out: bool,
+    /// A link that dials is under way.
+    pub(crate) dialling: bool,
     pub(crate) last_keepalive_ack: Option<Stamp>,
 }
 
@@ -130,6 +141,8 @@ impl State {
             not_before: None,
             driver: None,
             opened: false,
+            handed_out: false,
+            dialling: false,
             last_keepalive_ack: None,
         }
     }
@@ -137,6 +150,11 @@ impl State {
     /// Whether there is anything to write.
     pub(crate) fn has_output(&self) -> bool {
         self.out.is_queued() || self.control.is_some()
+    }
+
+    /// Whether this side may dial: it is not the server, and the peer has an address. A client that never bound has none.
+    pub(crate) fn may_dial(&self) -> bool {
+        !self.policy.server && !self.peer_addr.is_blank_ip() && self.peer_addr.port() != 0
     }
 
     /// Takes the receive half back from a reader whose last sequence number was `in_seq`.
@@ -155,6 +173,7 @@ impl State {
         self.control = Control::default();
         self.writer = Writer::Idle;
         self.reserved_by = None;
+        self.dialling = false;
     }
 
     /// Forgets the conversation so far; returns how many messages that lost. `random` chooses where the numbers restart
@@ -173,20 +192,21 @@ impl State {
     /// What becomes of the session when the present link is lost; returns false when it is over.
     pub(crate) fn lose_link(&mut self, loss: Loss, config: &Config, now: Instant) -> bool {
         let was = self.phase;
-        let half_accepted = was == Phase::Accepting && !self.opened && !self.out.is_queued();
-        if half_accepted || (was == Phase::Open && self.policy.lossy) {
+        let connecting = matches!(was, Phase::Connecting | Phase::Wait);
+        let half_accepted = was == Phase::Accepting && !self.opened && !self.handed_out;
+        if half_accepted || self.policy.lossy && !connecting {
             return false;
         }
         self.drop_link();
-        let connecting = matches!(was, Phase::Connecting | Phase::Wait);
         if loss == Loss::Wait {
             self.phase = Phase::Wait;
-            self.not_before = Some(now + config.ms_max_backoff);
-        } else if self.policy.standby && !self.out.is_queued() || self.policy.server && !connecting {
+            self.not_before = Some(later(now, config.ms_max_backoff));
+        } else if self.policy.standby && !self.out.is_queued() || !self.may_dial() {
             self.phase = Phase::Standby;
         } else if connecting {
-            self.backoff = (self.backoff * 2).clamp(config.ms_initial_backoff, config.ms_max_backoff);
-            self.not_before = Some(now + self.backoff);
+            // Not clamp(): the two options may cross.
+            self.backoff = self.backoff.saturating_mul(2).max(config.ms_initial_backoff).min(config.ms_max_backoff);
+            self.not_before = Some(later(now, self.backoff));
             self.phase = Phase::Connecting;
         } else {
             self.start_reconnect();
@@ -198,7 +218,7 @@ impl State {
     pub(crate) fn start_reconnect(&mut self) {
         // A session that was never opened, or was reset, starts over with 0.
         if self.connect_seq > 0 {
-            self.connect_seq += 1;
+            self.connect_seq = self.connect_seq.wrapping_add(1);
         }
         self.phase = Phase::Connecting;
         self.backoff = Duration::ZERO;

@@ -1,0 +1,196 @@
+//! A messenger that lives in memory, and its own only dispatcher.
+
+use std::net::SocketAddr;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+
+use msgr::session::{Session, Stack};
+use msgr::{Connection, Core, Dispatcher, EntityAddr, Error, Message, Messenger, Policy, Setup};
+
+/// A message kind that is dispatched by the queue, not by the receiving actor.
+pub(crate) const QUEUED: u16 = 1000;
+/// Used by [`Node::events`]: what was queued before it has been dispatched when it has.
+const BARRIER: u16 = 1001;
+/// A queued event, as the dispatcher saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seen {
+    Connect,
+    Accept,
+    Reset,
+    RemoteReset,
+    Refused,
+}
+
+type Hook = Arc<dyn Fn(&Connection, Message) + Send + Sync>;
+
+/// One messenger, its own only dispatcher: it records what arrives, and lets a hook act on it.
+pub(crate) struct Node {
+    core: Arc<Core>,
+    dials: Mutex<Vec<Arc<Session>>>,
+    received: Mutex<Vec<(u64, u64)>>,
+    events: Mutex<Vec<Seen>>,
+    connections: Mutex<Vec<Connection>>,
+    hook: Mutex<Option<Hook>>,
+    barrier: (Mutex<Sender<()>>, Mutex<Receiver<()>>),
+}
+
+impl Node {
+    /// A started messenger at `address`, with one policy for all peers.
+    pub(crate) fn new(setup: Setup, address: SocketAddr, policy: Policy) -> Arc<Node> {
+        let (tx, rx) = channel();
+        let node = Arc::new(Node {
+            core: Core::new(setup),
+            dials: Mutex::default(),
+            received: Mutex::default(),
+            events: Mutex::default(),
+            connections: Mutex::default(),
+            hook: Mutex::default(),
+            barrier: (Mutex::new(tx), Mutex::new(rx)),
+        });
+        let weak = Arc::downgrade(&node);
+        node.core.install(weak).unwrap();
+        node.bind(address).unwrap();
+        node.set_default_policy(policy);
+        node.add_dispatcher_head(Arc::clone(&node) as Arc<dyn Dispatcher>);
+        node.start().unwrap();
+        node
+    }
+
+    /// Sessions that want a driver.
+    pub(crate) fn take_dials(&self) -> Vec<Arc<Session>> {
+        std::mem::take(&mut *self.dials.lock().unwrap())
+    }
+
+    /// Transaction ids of the messages received, in order.
+    pub(crate) fn tids(&self) -> Vec<u64> {
+        self.received.lock().unwrap().iter().map(|(tid, _)| *tid).collect()
+    }
+
+    /// Sequence numbers of the messages received, in order.
+    pub(crate) fn seqs(&self) -> Vec<u64> {
+        self.received.lock().unwrap().iter().map(|(_, seq)| *seq).collect()
+    }
+
+    /// The queued events so far, once all that are queued have been dispatched.
+    pub(crate) fn events(&self) -> Vec<Seen> {
+        self.loopback_connection().send_message(Message::new(BARRIER)).unwrap();
+        self.barrier.1.lock().unwrap().recv().unwrap();
+        self.events.lock().unwrap().clone()
+    }
+
+    /// The connections that opened, in order.
+    pub(crate) fn connections(&self) -> Vec<Connection> {
+        self.connections.lock().unwrap().clone()
+    }
+
+    /// Gives every fast-dispatched message to `hook` instead of recording it.
+    pub(crate) fn on_message(&self, hook: impl Fn(&Connection, Message) + Send + Sync + 'static) {
+        *self.hook.lock().unwrap() = Some(Arc::new(hook));
+    }
+
+    /// Sends empty messages with these transaction ids.
+    pub(crate) fn send_all(&self, to: &Connection, tids: impl IntoIterator<Item = u64>) {
+        for tid in tids {
+            to.send_message(Message::new(1).with_tid(tid)).unwrap();
+        }
+    }
+
+    pub(crate) fn record(&self, message: &Message) {
+        self.received.lock().unwrap().push((message.tid, message.seq));
+    }
+
+    fn see(&self, event: Seen) {
+        self.events.lock().unwrap().push(event);
+    }
+}
+
+impl Messenger for Node {
+    fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
+    fn bind(&self, address: SocketAddr) -> Result<EntityAddr, Error> {
+        let addr = EntityAddr::new(address, self.my_addr().nonce);
+        self.core.set_addr(addr);
+        Ok(addr)
+    }
+
+    fn rebind(&self, _avoid: &[u16]) -> Result<EntityAddr, Error> {
+        Err(Error::Misuse("nothing listens in memory"))
+    }
+
+    fn shutdown(&self) {
+        self.core.stop();
+        self.core.close_all();
+    }
+
+    fn wait(&self) -> Result<(), Error> {
+        self.core.finish();
+        Ok(())
+    }
+
+    fn ready(&self) {}
+}
+
+impl Dispatcher for Node {
+    fn ms_can_fast_dispatch_any(&self) -> bool {
+        true
+    }
+
+    fn ms_can_fast_dispatch(&self, message: &Message) -> bool {
+        message.kind < QUEUED
+    }
+
+    fn ms_fast_dispatch(&self, connection: &Connection, message: Message) {
+        let hook = self.hook.lock().unwrap().clone();
+        match hook {
+            Some(hook) => hook(connection, message),
+            None => self.record(&message),
+        }
+    }
+
+    fn ms_dispatch(&self, _connection: &Connection, message: Message) -> Option<Message> {
+        match message.kind {
+            BARRIER => self.barrier.0.lock().unwrap().send(()).unwrap(),
+            _ => self.record(&message),
+        }
+        None
+    }
+
+    fn ms_handle_fast_connect(&self, connection: &Connection) {
+        self.connections.lock().unwrap().push(connection.clone());
+    }
+
+    fn ms_handle_fast_accept(&self, connection: &Connection) {
+        self.connections.lock().unwrap().push(connection.clone());
+    }
+
+    fn ms_handle_connect(&self, _connection: &Connection) {
+        self.see(Seen::Connect);
+    }
+
+    fn ms_handle_accept(&self, _connection: &Connection) {
+        self.see(Seen::Accept);
+    }
+
+    fn ms_handle_reset(&self, _connection: &Connection) -> bool {
+        self.see(Seen::Reset);
+        true
+    }
+
+    fn ms_handle_remote_reset(&self, _connection: &Connection) {
+        self.see(Seen::RemoteReset);
+    }
+
+    fn ms_handle_refused(&self, _connection: &Connection) -> bool {
+        self.see(Seen::Refused);
+        true
+    }
+}
+
+/// Dials are noted, and carried out by the net's next turn.
+impl Stack for Node {
+    fn dial(&self, session: Arc<Session>) {
+        self.dials.lock().unwrap().push(session);
+    }
+}

@@ -1,0 +1,120 @@
+//! The bytes of a peer that a test plays itself.
+
+use std::sync::Arc;
+
+use msgr::EntityAddr;
+use msgr::wire::{
+    ADDRESS_LEN, BANNER, BANNER_LEN, CONNECT_LEN, Connect, ConnectReply, Footer, Header, REPLY_LEN, address, connect,
+    crc::crc32c, features, tag,
+};
+use msgr::{EntityName, EntityType};
+
+use super::{Net, Node};
+
+/// What an acceptor says first: banner, its own address and the connector's.
+pub(crate) const GREETING_LEN: usize = BANNER_LEN + 2 * ADDRESS_LEN;
+/// What a connector says before its first connect.
+pub(crate) const HELLO_LEN: usize = BANNER_LEN + ADDRESS_LEN;
+
+/// The address `text` with `nonce`.
+pub(crate) fn addr(text: &str, nonce: u32) -> EntityAddr {
+    EntityAddr::new(text.parse().unwrap(), nonce)
+}
+
+/// An acceptor's first words.
+pub(crate) fn greeting(mine: &EntityAddr, seen: &EntityAddr) -> Vec<u8> {
+    [&BANNER[..], &address::emit(mine), &address::emit(seen)].concat()
+}
+
+/// A connector's first words.
+pub(crate) fn hello(mine: &EntityAddr) -> Vec<u8> {
+    [&BANNER[..], &address::emit(mine)].concat()
+}
+
+/// A client's connect to an osd.
+pub(crate) fn connect(global_seq: u32, connect_seq: u32) -> Connect {
+    Connect {
+        features: features::SUPPORTED,
+        host_type: EntityType::CLIENT.0.into(),
+        global_seq,
+        connect_seq,
+        protocol_version: 24,
+        ..Connect::default()
+    }
+}
+
+/// An acceptor's reply to a client that says it is protocol version 0.
+pub(crate) fn reply(tag: u8) -> ConnectReply {
+    ConnectReply { tag, features: features::SUPPORTED, connect_seq: 1, global_seq: 1, ..ConnectReply::default() }
+}
+
+/// A connector played by the test.
+pub(crate) struct Connector {
+    pub(crate) wire: usize,
+}
+
+impl Connector {
+    /// Dials `node` from `from` and says hello.
+    pub(crate) fn dial(net: &mut Net, node: &Arc<Node>, from: EntityAddr) -> Connector {
+        let wire = net.dial(node, &from.socket.unwrap().to_string());
+        net.write(wire, 0, &hello(&from));
+        net.run();
+        assert_eq!(net.read(wire, 0).len(), GREETING_LEN);
+        Connector { wire }
+    }
+
+    /// Sends a connect and returns the reply, with what follows it.
+    pub(crate) fn ask(&self, net: &mut Net, connect: &Connect) -> (ConnectReply, Vec<u8>) {
+        net.write(self.wire, 0, &connect.emit());
+        net.run();
+        self.reply(net)
+    }
+
+    /// The reply that is there.
+    pub(crate) fn reply(&self, net: &mut Net) -> (ConnectReply, Vec<u8>) {
+        let mut bytes = net.read(self.wire, 0);
+        assert!(bytes.len() >= REPLY_LEN, "no reply but {bytes:?}");
+        let rest = bytes.split_off(REPLY_LEN);
+        (ConnectReply::parse(&bytes.try_into().unwrap()), rest)
+    }
+
+    /// As [`Connector::ask`], going on through RETRY_GLOBAL as a real connector would.
+    pub(crate) fn ask_until_settled(&self, net: &mut Net, mut connect: Connect) -> (ConnectReply, Vec<u8>) {
+        loop {
+            let (reply, rest) = self.ask(net, &connect);
+            if reply.tag != tag::RETRY_GLOBAL {
+                return (reply, rest);
+            }
+            connect.global_seq = reply.global_seq + 1;
+        }
+    }
+
+    /// Opens a session: connects, expects SEQ, and says that `in_seq` was received.
+    pub(crate) fn open(&self, net: &mut Net, connect: Connect, in_seq: u64) -> ConnectReply {
+        let (reply, _) = self.ask_until_settled(net, connect);
+        assert_eq!(reply.tag, tag::SEQ, "{reply:?}");
+        net.write(self.wire, 0, &in_seq.to_le_bytes());
+        net.run();
+        reply
+    }
+}
+
+/// A message frame with data only, as a peer with the new footer sends it.
+pub(crate) fn message_frame(seq: u64, data: &[u8]) -> Vec<u8> {
+    let header = Header {
+        seq,
+        tid: seq,
+        kind: 1,
+        priority: 127,
+        version: 1,
+        front_len: 0,
+        middle_len: 0,
+        data_len: data.len() as u32,
+        data_off: 0,
+        source: EntityName::client(1),
+        compat_version: 1,
+    };
+    let footer = Footer { data_crc: crc32c(0, data), complete: true, ..Footer::default() };
+    let (footer, len) = footer.emit(features::MSG_AUTH);
+    [&[tag::MSG], &header.emit(true)[..], data, &footer[..len]].concat()
+}
