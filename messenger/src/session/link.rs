@@ -183,10 +183,10 @@ impl Link {
         late.then_some(cause)
     }
 
-    /// Bytes were written: the connection is not idle.
-    pub fn wrote(&mut self, now: Instant) {
+    /// Bytes were last written at `at`: the connection was not idle then.
+    pub fn wrote(&mut self, at: Instant) {
         if self.is_open() {
-            self.since = now;
+            self.since = self.since.max(at);
         }
     }
 

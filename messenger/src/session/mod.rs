@@ -231,6 +231,13 @@ impl Session {
         state.phase != Phase::Closed
     }
 
+    /// Ends a session that its stack cannot carry; the dispatchers see a reset.
+    pub fn give_up(self: &Arc<Session>) {
+        if self.close() {
+            self.core.queue_event(Event::Reset, self);
+        }
+    }
+
     /// What the driver with this number is to do. While its link is under way, nothing.
     #[must_use]
     pub fn step(self: &Arc<Session>, driver: u64, now: Instant) -> Step {
