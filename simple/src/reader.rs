@@ -1,0 +1,124 @@
+//! The reader: one TCP connection, from its handshake to its end.
+
+use std::convert::Infallible;
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::Instant;
+
+use msgr::session::{Cause, Driver, Link, ReadAhead, Session};
+use rustix::io::Errno;
+
+use crate::pipe::{Open, Pipe};
+use crate::socket;
+
+/// A link with what its reader needs. The read-ahead buffer is the reader's own and no other connection waits for it,
+/// so [`Link::settle`] is never called: a remainder stays where it is.
+struct Reader<'a> {
+    pipe: &'a Pipe,
+    link: &'a mut Link,
+    socket: &'a Arc<TcpStream>,
+    ahead: ReadAhead,
+}
+
+/// Reads the link that waits in `pipe` until it ends, and returns its session if it ever had one.
+pub(crate) fn run(pipe: &Pipe) -> Option<Arc<Session>> {
+    /// Tells the writer, even if a dispatcher panics.
+    struct End<'a>(&'a Pipe);
+    impl Drop for End<'_> {
+        fn drop(&mut self) {
+            self.0.end_reading();
+        }
+    }
+    let _end = End(pipe);
+    let (mut link, socket) = pipe.take_link()?;
+    let Err(cause) = Reader { pipe, link: &mut link, socket: &socket, ahead: ReadAhead::new() }.read();
+    // The writer may be blocked on the socket, and the peer is to learn of the end now.
+    pipe.hang_up();
+    let session = link.session().cloned();
+    link.lost(cause, Instant::now());
+    session
+}
+
+impl Reader<'_> {
+    fn read(&mut self) -> Result<Infallible, Cause> {
+        let mut waiting = self.handshake()?;
+        loop {
+            let progress = if waiting {
+                self.pipe.wait_resume()?;
+                self.link.resume(Instant::now())?
+            } else {
+                self.fill()?;
+                self.link.process(Instant::now())?
+            };
+            waiting = progress.waiting;
+        }
+    }
+
+    /// Brings the link to its opening; returns whether a throttle holds its first message back.
+    fn handshake(&mut self) -> Result<bool, Cause> {
+        loop {
+            self.write_output()?;
+            // Before each read, so that a peer that sends a byte now and then gains no time.
+            self.arm()?;
+            self.fill()?;
+            let progress = self.link.process(Instant::now())?;
+            if progress.opened {
+                self.write_output()?;
+                socket::set_write_timeout(self.socket, None).map_err(broken)?;
+                self.arm()?;
+                let Some(session) = self.link.session().cloned() else { return Err(Cause::Closed) };
+                let (generation, socket) = (self.link.generation(), Arc::clone(self.socket));
+                self.pipe.opened(Open { session, generation, socket });
+                return Ok(progress.waiting);
+            }
+        }
+    }
+
+    /// Writes what the handshake has to say.
+    fn write_output(&mut self) -> Result<(), Cause> {
+        let left = self.link.deadline().saturating_duration_since(Instant::now());
+        let mut output = self.link.take_output().peekable();
+        if output.peek().is_some() {
+            socket::set_write_timeout(self.socket, Some(left)).map_err(broken)?;
+        }
+        for bytes in output {
+            let mut rest = &bytes[..];
+            while !rest.is_empty() {
+                let written = socket::write_slice(self.socket, rest).map_err(broken)?;
+                rest = &rest[written..];
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads once, blocking until something comes.
+    fn fill(&mut self) -> Result<(), Cause> {
+        loop {
+            match self.link.read_with(&mut self.ahead, |into| socket::read(self.socket, into)) {
+                Ok(Some(_)) => return Ok(()),
+                Ok(None) => return Err(Cause::Closed),
+                Err(Errno::INTR) => {}
+                // The read timed out. Only now does it matter whether the writer was busy meanwhile.
+                Err(Errno::AGAIN) => self.arm()?,
+                Err(error) => return Err(broken(error)),
+            }
+        }
+    }
+
+    /// Lets the next read block until the link's deadline; an error if that has passed. Every read and write moves the
+    /// deadline, but the time-out is set anew only when it strikes.
+    fn arm(&mut self) -> Result<(), Cause> {
+        let now = Instant::now();
+        self.link.wrote(self.pipe.last_write());
+        if let Some(cause) = self.link.timed_out(now) {
+            return Err(cause);
+        }
+        let left = self.link.deadline().saturating_duration_since(now);
+        socket::set_read_timeout(self.socket, left).map_err(broken)
+    }
+}
+
+fn broken(error: impl std::fmt::Display) -> Cause {
+    tracing::debug!(%error, "socket broke");
+    Cause::Closed
+}

@@ -1,0 +1,108 @@
+//! The reaper: owns the writer threads, and joins those that ended.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use msgr::{Core, Error};
+
+use crate::threads;
+
+/// Keeps the handle of every pipe's writer. (The writer keeps its reader's.)
+#[derive(Default)]
+pub(crate) struct Reaper {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    thread: Option<JoinHandle<()>>,
+    writers: HashMap<u64, JoinHandle<()>>,
+    /// Pipes whose writer is at its end. Bounded by the number of writers.
+    dead: Vec<u64>,
+    ending: bool,
+}
+
+/// Announces the end of a writer, however it ends.
+struct Obituary {
+    reaper: Arc<Reaper>,
+    pipe: u64,
+}
+
+impl Drop for Obituary {
+    fn drop(&mut self) {
+        self.reaper.lock().dead.push(self.pipe);
+        self.reaper.changed.notify_one();
+    }
+}
+
+impl Reaper {
+    /// Starts `body` as the writer of `pipe`, and the reaper's own thread with the first of them.
+    ///
+    /// # Errors
+    /// When the system has no room for the thread, or [`Reaper::end`] has begun. `body` is dropped then.
+    pub(crate) fn start_writer(
+        self: &Arc<Reaper>,
+        core: &Core,
+        pipe: u64,
+        body: impl FnOnce() + Send + 'static,
+    ) -> Result<(), Error> {
+        let mut state = self.lock();
+        if state.ending {
+            return Err(Error::Misuse("the messenger is shutting down"));
+        }
+        if state.thread.is_none() {
+            let reaper = Arc::clone(self);
+            state.thread = Some(threads::spawn(core, "ms_reaper", move || reaper.run())?);
+        }
+        let reaper = Arc::clone(self);
+        let writer = threads::spawn(core, "ms_pipe_write", move || {
+            // Made here, so that a body that never ran leaves no obituary.
+            let _obituary = Obituary { reaper, pipe };
+            body();
+        })?;
+        state.writers.insert(pipe, writer);
+        Ok(())
+    }
+
+    /// Blocks until every writer has ended, and ends the reaper's thread. The pipes must have been told to end.
+    pub(crate) fn end(&self) {
+        let thread = {
+            let mut state = self.lock();
+            state.ending = true;
+            self.changed.notify_one();
+            state.thread.take()
+        };
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the reaper panicked");
+        }
+        self.lock().ending = false;
+    }
+
+    fn run(&self) {
+        let mut state = self.lock();
+        loop {
+            let dead = std::mem::take(&mut state.dead);
+            let dead: Vec<_> = dead.into_iter().filter_map(|pipe| state.writers.remove(&pipe)).collect();
+            if dead.is_empty() {
+                if state.ending && state.writers.is_empty() {
+                    return;
+                }
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            drop(state);
+            for writer in dead {
+                if writer.join().is_err() {
+                    tracing::error!("a writer panicked");
+                }
+            }
+            state = self.lock();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
