@@ -47,7 +47,10 @@ struct Replaced {
     session: Arc<Session>,
     old_driver: Option<(u64, Arc<dyn Driver>)>,
     was_open: bool,
+    /// Messages dropped by a session reset.
     lost: Option<u64>,
+    /// Whether the application is to hear of it.
+    known: bool,
 }
 
 impl Core {
@@ -115,6 +118,7 @@ impl Core {
             old_driver: state.driver.replace((driver.0, Arc::clone(&driver.1))),
             was_open: state.phase == Phase::Open,
             lost: None,
+            known: state.is_known(),
         };
         state.drop_link();
         if session_reset {
@@ -139,14 +143,16 @@ impl Core {
 
     /// What follows a replace once no lock is held: the old link is hung up, the dispatchers hear of a reset.
     fn finish_replace(self: &Arc<Core>, replaced: Replaced) {
-        let Replaced { session, old_driver, was_open, lost } = replaced;
+        let Replaced { session, old_driver, was_open, lost, known } = replaced;
         if was_open {
             self.connection_ended();
         }
         if let Some(lost) = lost {
             add(&self.counters().msgr_drop_reset_messages, lost);
             self.discard_queued(&session);
-            self.queue_event(Event::RemoteReset, &session);
+            if known {
+                self.queue_event(Event::RemoteReset, &session);
+            }
         }
         if let Some((_, old)) = old_driver {
             old.hang_up();
@@ -169,7 +175,8 @@ fn continue_takeover(session: &Arc<Session>, generation: u64, connect: &Connect)
 /// Starts an opening on a session whose receive half is home.
 fn open(session: &Arc<Session>, state: &mut State, connect: &Connect) -> Answer {
     let exchange = connect.features & features::RECONNECT_SEQ != 0 && !state.reset_from_peer;
-    if !exchange {
+    // A peer that merely lacks the exchange replays under its old numbers, by which doubles are recognised.
+    if state.reset_from_peer {
         state.in_seq = InSeq::Home(0);
     }
     let InSeq::Home(in_seq) = state.in_seq else { return Answer::Stale };

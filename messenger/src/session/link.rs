@@ -73,6 +73,9 @@ pub struct Link {
     output: Vec<Bytes>,
     batch: Vec<Message>,
     named: bool,
+    /// Last message dispatched before the link went stale in the middle of a batch; what was decoded behind it does not
+    /// count as received, so the peer sends it again.
+    stale_from: Option<u64>,
     /// End of the handshake's time, then the last sign of life.
     since: Instant,
 }
@@ -119,6 +122,7 @@ impl Link {
             output: Vec::new(),
             batch: Vec::new(),
             named: false,
+            stale_from: None,
             since: now,
         }
     }
@@ -310,11 +314,12 @@ impl Link {
         let mut keepalive = None;
         let mut ack_from = self.in_seq();
         let result = loop {
+            let received = self.in_seq();
             let begun = Instant::now();
             let outcome = self.decode(&connection.0, &mut batch, &mut keepalive);
             let decoded = Instant::now();
             let messages = batch.len() as u64;
-            self.dispatch(&connection, &mut batch);
+            self.dispatch(&connection, received, &mut batch);
             let counters = self.core.counters();
             add(&counters.msgr_recv_messages, messages);
             add_time(&counters.msgr_running_recv_time, decoded - begun);
@@ -385,16 +390,20 @@ impl Link {
         Ok(Decoded::BatchFull)
     }
 
-    /// Hands a batch to the dispatchers; what follows a mark_down or a replace in the middle of it is dropped.
-    fn dispatch(&self, connection: &Connection, batch: &mut Vec<Message>) {
+    /// Hands a batch, which follows message `received`, to the dispatchers. What follows a mark_down or a replace in the
+    /// middle of it is dropped.
+    fn dispatch(&mut self, connection: &Connection, mut received: u64, batch: &mut Vec<Message>) {
         if batch.is_empty() {
             return;
         }
         let dispatchers = self.core.dispatchers();
         for message in batch.drain(..) {
-            if connection.0.is_current(self.generation) {
-                self.core.deliver(&dispatchers, connection, message);
+            if !connection.0.is_current(self.generation) {
+                self.stale_from.get_or_insert(received);
+                continue;
             }
+            received = message.seq;
+            self.core.deliver(&dispatchers, connection, message);
         }
     }
 
@@ -423,7 +432,8 @@ impl Link {
         if cause == Cause::Refused {
             self.core.queue_event(Event::Refused, &session);
         }
-        let in_seq = if let Phase::Open(half) = &self.phase { Some(half.in_seq()) } else { None };
+        let in_seq =
+            if let Phase::Open(half) = &self.phase { Some(self.stale_from.unwrap_or(half.in_seq())) } else { None };
         let loss = if cause == Cause::Wait { Loss::Wait } else { Loss::Fault };
         session.link_lost(self.generation, in_seq, loss, now);
     }

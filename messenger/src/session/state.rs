@@ -112,7 +112,7 @@ pub(crate) struct State {
     pub(crate) driver: Option<(u64, Arc<dyn Driver>)>,
     /// Was open at least once.
     pub(crate) opened: bool,
-    /// The application was given a handle before that, so it must not end unseen.
+    /// The application dialled it, or was given a handle by address.
     pub(crate) handed_out: bool,
     /// A link that dials is under way.
     pub(crate) dialling: bool,
@@ -157,6 +157,11 @@ impl State {
         !self.policy.server && !self.peer_addr.is_blank_ip() && self.peer_addr.port() != 0
     }
 
+    /// Whether the application may hold a handle, and is to hear of resets.
+    pub(crate) fn is_known(&self) -> bool {
+        self.opened || self.handed_out
+    }
+
     /// Takes the receive half back from a reader whose last sequence number was `in_seq`.
     pub(crate) fn give_back(&mut self, in_seq: u64) {
         self.in_seq = match self.in_seq {
@@ -193,8 +198,9 @@ impl State {
     pub(crate) fn lose_link(&mut self, loss: Loss, config: &Config, now: Instant) -> bool {
         let was = self.phase;
         let connecting = matches!(was, Phase::Connecting | Phase::Wait);
-        let half_accepted = was == Phase::Accepting && !self.opened && !self.handed_out;
-        if half_accepted || self.policy.lossy && !connecting {
+        // A lossless session stays from its first reply on, even if it never opened here: the peer may have opened it, and
+        // have sent what must be replayed.
+        if self.policy.lossy && !connecting {
             return false;
         }
         self.drop_link();

@@ -51,7 +51,8 @@ pub(crate) fn known(existing: &State, connect: &Connect, resetcheck: bool, my_ad
         return Verdict::Replace { session_reset: true, hard_reset: false }; // f
     }
     if theirs == 0 && ours > 0 {
-        return Verdict::Replace { session_reset: resetcheck, hard_reset: true }; // g
+        // g: only what opened can have been forgotten; otherwise the peer merely missed the reply, and asks again.
+        return Verdict::Replace { session_reset: resetcheck && existing.opened, hard_reset: existing.opened };
     }
     if theirs < ours {
         return Verdict::RetrySession; // h

@@ -1,5 +1,5 @@
 //! Shared by the tests of this directory; each uses its own part.
-#![allow(dead_code, unused_imports)]
+#![allow(dead_code, unused_imports, clippy::unwrap_used)]
 
 pub(crate) mod node;
 pub(crate) mod pair;

@@ -21,7 +21,7 @@ pub(crate) enum Seen {
     Refused,
 }
 
-type Hook = Arc<dyn Fn(&Connection, Message) + Send + Sync>;
+type Hook = Arc<dyn Fn(&Node, &Connection, Message) + Send + Sync>;
 
 /// One messenger, its own only dispatcher: it records what arrives, and lets a hook act on it.
 pub(crate) struct Node {
@@ -84,7 +84,7 @@ impl Node {
     }
 
     /// Gives every fast-dispatched message to `hook` instead of recording it.
-    pub(crate) fn on_message(&self, hook: impl Fn(&Connection, Message) + Send + Sync + 'static) {
+    pub(crate) fn on_message(&self, hook: impl Fn(&Node, &Connection, Message) + Send + Sync + 'static) {
         *self.hook.lock().unwrap() = Some(Arc::new(hook));
     }
 
@@ -144,7 +144,7 @@ impl Dispatcher for Node {
     fn ms_fast_dispatch(&self, connection: &Connection, message: Message) {
         let hook = self.hook.lock().unwrap().clone();
         match hook {
-            Some(hook) => hook(connection, message),
+            Some(hook) => hook(self, connection, message),
             None => self.record(&message),
         }
     }

@@ -107,8 +107,7 @@ pub(crate) struct Net {
     pub(crate) now: Instant,
     /// Bytes one read returns at most.
     pub(crate) read_max: usize,
-    /// Keep what each side writes, for [`Net::transcript`].
-    pub(crate) record: bool,
+    record: bool,
     /// Wires that break, by their number in order of dialling, and after how many bytes.
     pub(crate) breaks: HashMap<usize, usize>,
     nodes: Vec<Arc<Node>>,
@@ -133,6 +132,13 @@ impl Net {
         }
     }
 
+    /// A net that keeps what each side of a wire writes, for [`Net::transcript`].
+    pub(crate) fn recording() -> Net {
+        let mut net = Net::new();
+        net.record = true;
+        net
+    }
+
     /// A started node at `address`, with one policy for all peers.
     pub(crate) fn node(&mut self, name: EntityName, address: &str, policy: Policy) -> Arc<Node> {
         self.node_with(Setup::new(name), address, policy)
@@ -152,6 +158,7 @@ impl Net {
             self.wires[actor.wire].closed = true;
         }
         self.actors.retain(|actor| !Arc::ptr_eq(&actor.node, node));
+        end(node);
     }
 
     /// A connection from `from` to `to`, not yet carried by anything: call [`Net::run`].
@@ -417,11 +424,13 @@ impl Net {
 }
 
 impl Drop for Net {
-    /// Ends the dispatch threads.
     fn drop(&mut self) {
-        for node in &self.nodes {
-            node.shutdown();
-            node.wait().unwrap();
-        }
+        self.nodes.iter().for_each(end);
     }
+}
+
+/// Ends a node's dispatch threads.
+fn end(node: &Arc<Node>) {
+    node.shutdown();
+    node.wait().unwrap();
 }
