@@ -48,7 +48,7 @@ use crate::core::Core;
 use crate::entity::{EntityName, EntityType};
 use crate::error::Error;
 use crate::events::Event;
-use crate::message::{Message, PRIORITY_DEFAULT};
+use crate::message::{Message, PRIORITY_DEFAULT, Permits};
 use crate::policy::Policy;
 use crate::stats::add;
 use crate::turn;
@@ -129,6 +129,8 @@ impl Session {
             message.compat_version = message.version;
         }
         message.source = Some(self.core.my_name());
+        // Sent on, it is another message: it leaves the throttles it came through, here and not under a lock later.
+        message.permits = Permits::default();
         let mut state = self.lock();
         if state.phase == Phase::Closed {
             add(&self.core.counters().msgr_drop_closed_messages, 1);

@@ -7,7 +7,7 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use crate::message::Message;
 use crate::stats::{add, add_time};
-use crate::wire::frame;
+use crate::wire::{features, frame, tag};
 
 use super::Session;
 use super::encode::{self, FRAMING_ROOM, Format};
@@ -96,7 +96,11 @@ impl Outbox {
         // of it; then the next one is as large.
         framing.reserve(FRAMING_ROOM);
         if let Some(stamp) = control.keepalive {
-            framing.extend_from_slice(&frame::keepalive2(stamp));
+            if format.features & features::KEEPALIVE2 != 0 {
+                framing.extend_from_slice(&frame::keepalive2(stamp));
+            } else {
+                framing.extend_from_slice(&[tag::KEEPALIVE]);
+            }
         }
         if let Some(stamp) = control.keepalive_ack {
             framing.extend_from_slice(&frame::keepalive2_ack(stamp));
