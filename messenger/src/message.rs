@@ -47,12 +47,13 @@ pub struct Message {
     pub(crate) permits: Permits,
 }
 
-/// Policy throttle permits, held until the message is dropped. A clone carries none: it is another message.
+/// What a received message holds of the throttles. A clone holds nothing: it is another message.
 #[derive(Default)]
 pub(crate) struct Permits {
-    pub(crate) message: Option<Permit>,
-    pub(crate) bytes: Option<Permit>,
+    /// Until it is dispatched.
     pub(crate) dispatch: Option<Permit>,
+    /// Those of the policy's throttles, until it is dropped. Few policies have any.
+    pub(crate) policy: Vec<Permit>,
 }
 
 impl Clone for Permits {

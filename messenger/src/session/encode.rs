@@ -29,8 +29,8 @@ impl Format {
     }
 }
 
-/// Appends a message: its framing to `framing`, and to `segments` whatever is not copied.
-pub(crate) fn message(message: Message, format: Format, framing: &mut BytesMut, segments: &mut VecDeque<Bytes>) {
+/// Appends a message: its framing to `framing`, and to `segments` whatever is not copied, which is taken out of it.
+pub(crate) fn message(message: &mut Message, format: Format, framing: &mut BytesMut, segments: &mut VecDeque<Bytes>) {
     let source = message.source.unwrap_or(crate::entity::EntityName::client(crate::entity::EntityName::NEW));
     let header = Header {
         seq: message.seq,
@@ -55,12 +55,12 @@ pub(crate) fn message(message: Message, format: Format, framing: &mut BytesMut, 
     };
     framing.put_u8(tag::MSG);
     framing.put_slice(&header.emit(format.crc_header));
-    for section in [message.front, message.middle, message.data] {
+    for section in [&mut message.front, &mut message.middle, &mut message.data] {
         if section.len() <= INLINE_MAX {
-            framing.put_slice(&section);
+            framing.put_slice(section);
         } else {
             seal(framing, segments);
-            segments.push_back(section);
+            segments.push_back(std::mem::take(section));
         }
     }
     let (footer, len) = footer.emit(format.features);

@@ -22,6 +22,7 @@ mod acceptor;
 mod connector;
 mod driver;
 mod encode;
+mod gate;
 mod link;
 mod outbox;
 mod outq;
@@ -31,6 +32,7 @@ mod state;
 mod table;
 
 pub use driver::{Driver, Stack};
+pub use gate::Throttles;
 pub use link::{Cause, Link, Progress};
 pub use outbox::{Outbox, Refill};
 pub use readahead::{ReadAhead, ReadInto};
@@ -293,7 +295,7 @@ impl Session {
             self.publish(&state);
             return;
         }
-        let known = state.opened || state.handed_out;
+        let known = state.is_known();
         self.finish(&mut state);
         drop(state);
         self.core.forget(self);

@@ -13,12 +13,6 @@ use super::Session;
 use super::encode::{self, FRAMING_ROOM, Format};
 use super::state::{Phase, Writer};
 
-/// Messages taken from the queue at once. Bounds how long the session's lock is held, and how much is encoded before
-/// the first byte is written.
-const BATCH_MESSAGES: usize = 512;
-/// Payload bytes after which a batch is long enough: several times what a socket buffer takes at once.
-const BATCH_BYTES: u64 = 512 << 10;
-
 /// Whether a session had anything to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refill {
@@ -38,12 +32,12 @@ pub struct Outbox {
 
 /// Buffers of the writing thread, used for one batch at a time; an idle connection owns none.
 struct Scratch {
-    batch: Vec<Message>,
+    batch: VecDeque<Message>,
     framing: BytesMut,
 }
 
 thread_local! {
-    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch { batch: Vec::new(), framing: BytesMut::new() });
+    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch { batch: VecDeque::new(), framing: BytesMut::new() });
 }
 
 impl Outbox {
@@ -67,28 +61,19 @@ impl Outbox {
 
     fn refill_with(&mut self, session: &Session, generation: u64, scratch: &mut Scratch) -> Refill {
         let Scratch { batch, framing } = scratch;
-        let mut replayed = 0;
-        let (control, format) = {
+        let (control, replayed, format) = {
             let mut state = session.lock();
             if state.generation != generation || state.phase != Phase::Open {
                 return Refill::Empty;
             }
             let control = std::mem::take(&mut state.control);
             let keep = !state.policy.lossy;
-            let mut payload = 0;
-            while batch.len() < BATCH_MESSAGES
-                && payload < BATCH_BYTES
-                && let Some((message, again)) = state.out.take(keep)
-            {
-                payload += message.payload_len();
-                replayed += u64::from(again);
-                batch.push(message);
-            }
+            let replayed = state.out.take(batch, keep);
             if batch.is_empty() && !control.is_some() {
                 state.writer = Writer::Idle;
                 return Refill::Empty;
             }
-            (control, Format::new(state.features, session.core().config()))
+            (control, replayed, Format::new(state.features, session.core().config()))
         };
         let messages = batch.len() as u64;
         let before = self.bytes;
@@ -105,9 +90,10 @@ impl Outbox {
         if let Some(stamp) = control.keepalive_ack {
             framing.extend_from_slice(&frame::keepalive2_ack(stamp));
         }
-        for message in batch.drain(..) {
+        for message in &mut *batch {
             encode::message(message, format, framing, &mut self.segments);
         }
+        batch.clear();
         if let Some(seq) = control.ack {
             framing.extend_from_slice(&frame::ack(seq));
         }

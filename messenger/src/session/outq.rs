@@ -4,6 +4,11 @@ use std::collections::VecDeque;
 
 use crate::message::Message;
 
+/// Messages taken at once. Bounds how long the session's lock is held, and how much is encoded before the first byte
+/// is written.
+const BATCH_MESSAGES: usize = 512;
+/// Payload bytes after which a batch is long enough: several times what a socket buffer takes at once.
+const BATCH_BYTES: u64 = 512 << 10;
 /// Bytes a queued message counts for besides its payload: the message itself and its framing.
 const MESSAGE_COST: u64 = 256;
 /// Empty priority levels kept for reuse; beyond that an emptied level is removed, so that a sender of ever new
@@ -40,21 +45,48 @@ impl OutQueue {
         }
     }
 
-    /// Takes the next message to write, numbered; the flag says that it was sent before. When `keep`, a copy stays
-    /// until it is acknowledged.
-    pub(crate) fn take(&mut self, keep: bool) -> Option<(Message, bool)> {
-        let (mut message, replayed) = match self.replay.pop_front() {
-            Some(message) => (message, true),
-            None => (self.pop_queued()?, false),
-        };
-        self.out_seq += 1;
-        message.seq = self.out_seq;
-        if keep {
-            self.sent.push_back(message.clone());
+    /// Moves the next messages to write into `batch`, which is empty, numbered; returns how many of them were sent
+    /// before. When `keep`, copies stay until they are acknowledged.
+    pub(crate) fn take(&mut self, batch: &mut VecDeque<Message>, keep: bool) -> u64 {
+        let mut bytes = 0;
+        let mut replayed = 0;
+        if !keep && self.is_one_small_level() {
+            // The usual case on lossy connections: the whole queue changes hands, and no message is moved.
+            std::mem::swap(batch, &mut self.levels[0].1);
+            self.queued = 0;
         } else {
-            self.bytes -= cost(&message);
+            while batch.len() < BATCH_MESSAGES
+                && bytes < BATCH_BYTES
+                && let Some((message, again)) = self.pop()
+            {
+                bytes += message.payload_len();
+                replayed += u64::from(again);
+                batch.push_back(message);
+            }
         }
-        Some((message, replayed))
+        for message in batch {
+            self.out_seq += 1;
+            message.seq = self.out_seq;
+            if keep {
+                self.sent.push_back(message.clone());
+            } else {
+                self.bytes -= cost(message);
+            }
+        }
+        replayed
+    }
+
+    /// Whether everything queued has one priority and makes one batch.
+    fn is_one_small_level(&self) -> bool {
+        let [(_, level)] = &self.levels[..] else { return false };
+        self.replay.is_empty() && level.len() <= BATCH_MESSAGES && self.bytes <= BATCH_BYTES
+    }
+
+    fn pop(&mut self) -> Option<(Message, bool)> {
+        match self.replay.pop_front() {
+            Some(message) => Some((message, true)),
+            None => self.pop_queued().map(|message| (message, false)),
+        }
     }
 
     fn pop_queued(&mut self) -> Option<Message> {
@@ -120,7 +152,9 @@ mod tests {
     }
 
     fn take_all(queue: &mut OutQueue, keep: bool) -> Vec<(u64, u64)> {
-        std::iter::from_fn(|| queue.take(keep)).map(|(m, _)| (m.tid, m.seq)).collect()
+        let mut batch = VecDeque::new();
+        queue.take(&mut batch, keep);
+        batch.into_iter().map(|m| (m.tid, m.seq)).collect()
     }
 
     #[test]
@@ -156,11 +190,12 @@ mod tests {
         }
         take_all(&mut queue, true);
         queue.requeue_sent();
-        let (first, replayed) = queue.take(true).unwrap();
-        assert!(replayed && first.tid == 1 && first.seq == 1);
+        queue.push(message(5, 127));
+        let mut batch = VecDeque::new();
+        assert_eq!(queue.take(&mut batch, true), 4);
         queue.requeue_sent();
-        assert_eq!(take_all(&mut queue, true), [(1, 1), (2, 2), (3, 3), (4, 4)]);
-        queue.acked(4);
+        assert_eq!(take_all(&mut queue, true), [(1, 1), (2, 2), (3, 3), (4, 4), (5, 5)]);
+        queue.acked(5);
         assert_eq!(queue.bytes(), 0);
     }
 
@@ -168,8 +203,8 @@ mod tests {
     fn a_reset_counts_what_it_drops() {
         let mut queue = OutQueue::default();
         queue.push(message(1, 127));
+        take_all(&mut queue, true);
         queue.push(message(2, 127));
-        queue.take(true);
         assert_eq!(queue.reset(9), 2);
         queue.push(message(3, 127));
         assert_eq!(take_all(&mut queue, false), [(3, 10)]);
@@ -180,7 +215,7 @@ mod tests {
         let mut queue = OutQueue::default();
         for priority in 0..100 {
             queue.push(message(1, priority));
-            queue.take(false);
+            take_all(&mut queue, true);
         }
         assert!(queue.levels.len() <= LEVELS_KEPT + 1);
     }

@@ -4,18 +4,16 @@
 //! small messages are slices of them. A body of 4 KiB or more that is not all there yet gets a buffer of its own into
 //! which the socket is read directly, growing as bytes arrive, so that an announced length alone costs nothing.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
 use crate::config::Config;
 use crate::error::PeerError;
-use crate::message::{Message, Permits};
-use crate::throttle::{Permit, Throttle, Wait};
+use crate::message::Message;
 use crate::wire::crc::crc32c;
 use crate::wire::frame::SMALL_FRAME_LEN;
 use crate::wire::{Footer, HEADER_LEN, Header, Stamp, footer, tag};
 
+use super::gate::{Gate, Passage, Throttles};
 use super::readahead::{ReadAhead, ReadInto};
 
 /// Bodies from this size up are read into a buffer of their own unless they are complete already.
@@ -34,7 +32,7 @@ pub struct RecvParams {
     /// Highest sequence number received so far.
     pub in_seq: u64,
     /// Throttles a message passes before its payload is taken, in this order: policy messages, policy bytes, dispatch.
-    pub throttles: [Option<Arc<Throttle>>; 3],
+    pub throttles: Throttles,
 }
 
 /// One thing that arrived.
@@ -65,21 +63,30 @@ pub enum Next {
     Permit,
 }
 
+/// A message whose header is parsed.
 struct Body {
     header: Header,
     /// Sections and footer.
     len: usize,
-    permits: Permits,
-    /// Throttles passed.
-    passed: usize,
+    passage: Passage,
     /// The body so far, when it has a buffer of its own.
     own: Option<Vec<u8>>,
+}
+
+/// What a tag begins.
+enum Frame {
+    Message(Body),
+    Other(Incoming),
+    /// Not all of it is here.
+    Partial,
 }
 
 /// See the module.
 pub struct RecvHalf {
     rest: Bytes,
+    /// The message that is not complete, or not let through.
     body: Option<Body>,
+    gate: Gate,
     in_seq: u64,
     old_messages: u64,
     footer_len: usize,
@@ -89,9 +96,6 @@ pub struct RecvHalf {
     data_max: u64,
     prefetch: usize,
     bulk: bool,
-    throttles: [Option<Arc<Throttle>>; 3],
-    granted: Arc<Mutex<Option<Permit>>>,
-    waiting: Option<Wait>,
 }
 
 impl RecvHalf {
@@ -101,6 +105,7 @@ impl RecvHalf {
         RecvHalf {
             rest: Bytes::new(),
             body: None,
+            gate: Gate::new(params.throttles),
             in_seq: params.in_seq,
             old_messages: 0,
             footer_len: footer::len(params.features),
@@ -110,9 +115,6 @@ impl RecvHalf {
             data_max: config.ms_max_data_bytes,
             prefetch: usize::try_from(config.ms_tcp_prefetch_max_size).unwrap_or(usize::MAX).max(HEADER_LEN),
             bulk: false,
-            throttles: params.throttles,
-            granted: Arc::default(),
-            waiting: None,
         }
     }
 
@@ -145,8 +147,8 @@ impl RecvHalf {
         read: impl FnOnce(ReadInto<'_>) -> Result<usize, E>,
     ) -> Result<(usize, usize), E> {
         if let Some(Body { own: Some(own), len, .. }) = &mut self.body {
-            let want = *len - own.len() + self.prefetch;
             if own.len() == own.capacity() {
+                let want = *len - own.len() + self.prefetch;
                 own.reserve_exact(want.min(own.len()));
             }
             let room = own.capacity() - own.len();
@@ -165,7 +167,7 @@ impl RecvHalf {
     /// Copies a remainder out of the shared buffer, so that a connection that pauses in the middle of a message does
     /// not keep the buffer from its neighbours. To be called when there is nothing more to read for now.
     pub(crate) fn settle(&mut self) {
-        if self.waiting.is_none() {
+        if !self.is_waiting() {
             self.rest = if self.rest.is_empty() { Bytes::new() } else { Bytes::copy_from_slice(&self.rest) };
         }
     }
@@ -176,58 +178,67 @@ impl RecvHalf {
     /// The peer broke the protocol; the connection cannot go on.
     pub fn poll(&mut self) -> Result<Next, PeerError> {
         loop {
-            if self.body.is_none() {
-                match self.frame()? {
-                    Some(next) => return Ok(next),
-                    None if self.body.is_none() => return Ok(Next::Bytes),
-                    None => {}
-                }
-            }
-            if !self.take_permits() {
+            let mut body = match self.body.take() {
+                Some(body) => body,
+                None => match self.frame()? {
+                    Frame::Message(body) => body,
+                    Frame::Other(item) => return Ok(Next::Item(item)),
+                    Frame::Partial => return Ok(Next::Bytes),
+                },
+            };
+            if !self.gate.pass(&mut body.passage, body.header.payload_len()) {
+                self.body = Some(body);
                 return Ok(Next::Permit);
             }
-            match self.message()? {
-                None => return Ok(Next::Bytes),
-                Some(message) if message.seq <= self.in_seq => self.old_messages += 1,
-                Some(message) => {
-                    self.in_seq = message.seq;
-                    return Ok(Next::Item(Incoming::Message(message)));
-                }
+            let have = body.own.as_ref().map_or(self.rest.len(), Vec::len);
+            if have < body.len {
+                self.gather(body);
+                return Ok(Next::Bytes);
             }
+            if let Some(own) = body.own.take() {
+                self.rest = own.into();
+            }
+            let len = body.len;
+            let message = self.assemble(body)?;
+            self.rest.advance(len);
+            if message.seq > self.in_seq {
+                self.in_seq = message.seq;
+                return Ok(Next::Item(Incoming::Message(message)));
+            }
+            self.old_messages += 1;
         }
     }
 
-    /// Parses a tag and what belongs to it; a message's header becomes `self.body`.
-    fn frame(&mut self) -> Result<Option<Next>, PeerError> {
-        let Some(&tag) = self.rest.first() else { return Ok(None) };
-        let value = |rest: &Bytes| rest.get(1..SMALL_FRAME_LEN).and_then(|raw| <[u8; 8]>::try_from(raw).ok());
+    /// Parses a tag and what belongs to it.
+    fn frame(&mut self) -> Result<Frame, PeerError> {
+        let Some((&tag, behind)) = self.rest.split_first() else { return Ok(Frame::Partial) };
         let (item, len) = match tag {
             tag::MSG => {
-                let Some(raw) = self.rest.get(1..=HEADER_LEN) else { return Ok(None) };
-                let Ok(raw) = <&[u8; HEADER_LEN]>::try_from(raw) else { return Ok(None) };
+                let Some(raw) = behind.first_chunk::<HEADER_LEN>() else { return Ok(Frame::Partial) };
                 let header = Header::parse(raw, self.crc_header)?;
-                self.begin_body(header)?;
-                let _ = self.rest.split_to(1 + HEADER_LEN);
-                return Ok(None);
+                let body = self.begin(header)?;
+                self.rest.advance(1 + HEADER_LEN);
+                return Ok(Frame::Message(body));
             }
             tag::KEEPALIVE => (Incoming::Keepalive, 1),
             tag::CLOSE => (Incoming::Close, 1),
             tag::ACK | tag::KEEPALIVE2 | tag::KEEPALIVE2_ACK => {
-                let Some(raw) = value(&self.rest) else { return Ok(None) };
+                let Some(raw) = behind.first_chunk::<8>() else { return Ok(Frame::Partial) };
                 let item = match tag {
-                    tag::ACK => Incoming::Ack(u64::from_le_bytes(raw)),
-                    tag::KEEPALIVE2 => Incoming::Keepalive2(Stamp::parse(raw)),
-                    _ => Incoming::Keepalive2Ack(Stamp::parse(raw)),
+                    tag::ACK => Incoming::Ack(u64::from_le_bytes(*raw)),
+                    tag::KEEPALIVE2 => Incoming::Keepalive2(Stamp::parse(*raw)),
+                    _ => Incoming::Keepalive2Ack(Stamp::parse(*raw)),
                 };
                 (item, SMALL_FRAME_LEN)
             }
             tag => return Err(PeerError::BadTag { tag }),
         };
-        let _ = self.rest.split_to(len);
-        Ok(Some(Next::Item(item)))
+        self.rest.advance(len);
+        Ok(Frame::Other(item))
     }
 
-    fn begin_body(&mut self, header: Header) -> Result<(), PeerError> {
+    /// A message that begins with this header, if its sections are within their caps.
+    fn begin(&mut self, header: Header) -> Result<Body, PeerError> {
         let caps = [
             ("front", header.front_len, self.front_max, "ms_max_front_bytes"),
             ("middle", header.middle_len, self.front_max, "ms_max_front_bytes"),
@@ -242,109 +253,51 @@ impl RecvHalf {
         let payload = header.front_len as usize + header.middle_len as usize + header.data_len as usize;
         let len = payload + self.footer_len;
         self.bulk = len >= BULK_MIN;
-        self.body = Some(Body { header, len, permits: Permits::default(), passed: 0, own: None });
-        Ok(())
+        Ok(Body { header, len, passage: Passage::default(), own: None })
     }
 
-    /// Takes the permits the present message still lacks; false when one must be waited for.
-    fn take_permits(&mut self) -> bool {
-        let Some(body) = &mut self.body else { return true };
-        while let Some(throttle) = self.throttles.get(body.passed) {
-            let size = body.header.payload_len();
-            let units = if body.passed == 0 { 1 } else { size };
-            let needed = throttle.as_ref().filter(|_| units > 0);
-            if let Some(throttle) = needed {
-                let granted = self.granted.lock().unwrap_or_else(PoisonError::into_inner).take();
-                if self.waiting.is_some() && granted.is_none() {
-                    return false;
-                }
-                self.waiting = None;
-                let Some(permit) = granted.or_else(|| throttle.try_take(units)) else { return false };
-                match body.passed {
-                    0 => body.permits.message = Some(permit),
-                    1 => body.permits.bytes = Some(permit),
-                    _ => body.permits.dispatch = Some(permit),
-                }
-            }
-            body.passed += 1;
+    /// Keeps a message that is not complete; a large one gets a buffer of its own.
+    fn gather(&mut self, mut body: Body) {
+        if body.own.is_none() && body.len >= DIRECT_MIN {
+            let mut own = Vec::with_capacity((body.len + self.prefetch).min(DIRECT_STEP));
+            own.extend_from_slice(&self.rest);
+            self.rest = Bytes::new();
+            body.own = Some(own);
         }
-        true
+        self.body = Some(body);
     }
 
     /// Queues for the permit that [`Next::Permit`] asked for; `wake` is called, from any thread, once it is granted.
     /// Returns true when it was granted on the spot: ask [`RecvHalf::poll`] again.
     pub fn wait(&mut self, wake: impl FnOnce() + Send + 'static) -> bool {
         let Some(body) = &self.body else { return true };
-        let Some(Some(throttle)) = self.throttles.get(body.passed) else { return true };
-        if self.waiting.is_some() {
-            return false;
-        }
-        let units = if body.passed == 0 { 1 } else { body.header.payload_len() };
-        let slot = Arc::clone(&self.granted);
-        let granted = throttle.take_or_wait(units, move |permit| {
-            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(permit);
-            wake();
-        });
-        match granted {
-            Ok(permit) => {
-                *self.granted.lock().unwrap_or_else(PoisonError::into_inner) = Some(permit);
-                true
-            }
-            Err(wait) => {
-                self.waiting = Some(wait);
-                false
-            }
-        }
+        self.gate.wait(&body.passage, body.header.payload_len(), wake)
     }
 
     /// True while a throttle holds a message back: reading on would only pile up input.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
-        self.waiting.is_some()
+        self.gate.is_waiting()
     }
 
-    /// The present message, if all of it is here.
-    fn message(&mut self) -> Result<Option<Message>, PeerError> {
-        let Some(body) = &mut self.body else { return Ok(None) };
-        let bytes = match &mut body.own {
-            Some(own) if own.len() < body.len => return Ok(None),
-            Some(own) => {
-                let mut bytes = Bytes::from(std::mem::take(own));
-                self.rest = bytes.split_off(body.len);
-                bytes
-            }
-            None if self.rest.len() >= body.len => self.rest.split_to(body.len),
-            None => {
-                if body.len >= DIRECT_MIN {
-                    let mut own = Vec::with_capacity((body.len + self.prefetch).min(DIRECT_STEP));
-                    own.extend_from_slice(&self.rest);
-                    self.rest = Bytes::new();
-                    body.own = Some(own);
-                }
-                return Ok(None);
-            }
-        };
-        let Some(Body { header, permits, .. }) = self.body.take() else { return Ok(None) };
-        self.assemble(header, permits, bytes).map(Some)
-    }
-
-    /// Cuts a complete body into its sections and checks them against the footer.
-    fn assemble(&self, header: Header, permits: Permits, mut bytes: Bytes) -> Result<Message, PeerError> {
-        let footer = bytes.split_off(bytes.len() - self.footer_len);
-        let footer = Footer::parse(&footer).unwrap_or_default();
+    /// Cuts the complete body at the front of the input into its sections and checks them against the footer.
+    fn assemble(&self, body: Body) -> Result<Message, PeerError> {
+        let Body { header, len, passage, .. } = body;
+        let bytes = &self.rest;
+        let footer = Footer::parse(&bytes[len - self.footer_len..len]).unwrap_or_default();
         if !footer.complete {
             return Err(PeerError::Incomplete);
         }
-        let front = bytes.split_to(header.front_len as usize);
-        let middle = bytes.split_to(header.middle_len as usize);
-        let data = bytes;
-        let check = |wanted: bool, section: &'static str, bytes: &Bytes, found: u32| {
+        let middle_at = header.front_len as usize;
+        let data_at = middle_at + header.middle_len as usize;
+        let data_end = data_at + header.data_len as usize;
+        let check = |wanted: bool, section: &'static str, bytes: &[u8], found: u32| {
             let expected = if wanted { crc32c(0, bytes) } else { found };
             if expected == found { Ok(()) } else { Err(PeerError::PayloadCrc { section, expected, found }) }
         };
-        check(self.crc_header, "front", &front, footer.front_crc)?;
-        check(self.crc_header, "middle", &middle, footer.middle_crc)?;
-        check(self.crc_data && !footer.no_data_crc, "data", &data, footer.data_crc)?;
+        check(self.crc_header, "front", &bytes[..middle_at], footer.front_crc)?;
+        check(self.crc_header, "middle", &bytes[middle_at..data_at], footer.middle_crc)?;
+        check(self.crc_data && !footer.no_data_crc, "data", &bytes[data_at..data_end], footer.data_crc)?;
         Ok(Message {
             kind: header.kind,
             tid: header.tid,
@@ -352,12 +305,12 @@ impl RecvHalf {
             version: header.version,
             compat_version: header.compat_version,
             data_off: header.data_off,
-            front,
-            middle,
-            data,
+            front: bytes.slice(..middle_at),
+            middle: bytes.slice(middle_at..data_at),
+            data: bytes.slice(data_at..data_end),
             seq: header.seq,
             source: Some(header.source),
-            permits,
+            permits: passage.permits,
         })
     }
 }
