@@ -21,8 +21,6 @@ pub(crate) struct Record {
     run: Run,
     watch: Watch,
     began: Instant,
-    /// What was noticed during the run; warnings about the machine are added when it is written.
-    noticed: Vec<Warning>,
 }
 
 impl Record {
@@ -48,7 +46,6 @@ impl Record {
             },
             watch,
             began: Instant::now(),
-            noticed: Vec::new(),
         })
     }
 
@@ -83,9 +80,9 @@ impl Record {
         self.run.elapsed_s = self.began.elapsed().as_secs_f64();
     }
 
-    /// Adds something that the reader must know.
+    /// Adds something that the reader must know and that the rest of the record does not tell.
     pub(crate) fn warn(&mut self, kind: &str, text: String) {
-        self.noticed.push(Warning { kind: kind.into(), text });
+        self.run.warnings.push(Warning { kind: kind.into(), text });
     }
 
     /// The samples so far.
@@ -100,8 +97,6 @@ impl Record {
     /// When the file cannot be written.
     pub(crate) fn save(&mut self, dir: &Path) -> anyhow::Result<()> {
         self.run.environment = self.watch.now();
-        self.run.warnings = Watch::warnings(&self.run.environment);
-        self.run.warnings.extend(self.noticed.iter().cloned());
         create(dir)?;
         Ok(self.run.save(&dir.join(FILE_NAME))?)
     }

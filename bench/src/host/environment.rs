@@ -1,15 +1,9 @@
 //! The machine as it stands in a record, watched from before a run until after it.
 
-use msgr_reports::record::{Environment, Warning};
+use msgr_reports::record::Environment;
 
 use super::limits::Limits;
 use super::read::Root;
-
-/// Load average per CPU before the run from which on its figures deserve a warning.
-const BUSY: f64 = 0.5;
-
-/// Share of CPU time stolen by the hypervisor from which on a run's figures deserve a warning.
-const STEAL: f64 = 0.01;
 
 /// CPU time of the whole machine so far, in clock ticks.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -63,54 +57,6 @@ impl Watch {
         }
         environment
     }
-
-    /// What the reader of a record must know about the machine.
-    pub(crate) fn warnings(environment: &Environment) -> Vec<Warning> {
-        let mut warnings = Vec::new();
-        let mut warn = |kind: &str, text: String| warnings.push(Warning { kind: kind.into(), text });
-        if !environment.release {
-            warn(
-                "debug-build",
-                "This binary was built without optimisations; build it with `cargo build --release` and repeat the run."
-                    .into(),
-            );
-        }
-        if environment.load_before > BUSY * f64::from(environment.cpus) {
-            warn(
-                "load-average",
-                format!(
-                    "The load average was {:.2} on {} CPUs before the run began; stop what else runs and repeat it.",
-                    environment.load_before, environment.cpus
-                ),
-            );
-        }
-        if environment.steal > STEAL {
-            warn(
-                "steal",
-                format!(
-                    "The hypervisor gave {:.1} % of the CPU time to others during the run; trust ratios to the floor of \
-                     the same run only, or use a machine of your own.",
-                    100.0 * environment.steal
-                ),
-            );
-        }
-        if let Some(governor) = environment.governor.as_deref().filter(|governor| *governor != "performance") {
-            warn(
-                "governor",
-                format!(
-                    "The CPU frequency governor is {governor}; set it to performance (`cpupower frequency-set -g \
-                     performance`) for steady figures."
-                ),
-            );
-        }
-        if environment.cpus == 1 {
-            warn(
-                "one-cpu",
-                "Both sides shared one CPU, so no figure shows a messenger alone; use two CPUs or more.".into(),
-            );
-        }
-        warnings
-    }
 }
 
 fn cpuinfo_field(cpuinfo: &str, field: &str) -> Option<String> {
@@ -157,16 +103,6 @@ mod tests {
         assert_eq!(before, Ticks { all: 100, stolen: 2 });
         assert_eq!(stolen_share(before, Ticks { all: 200, stolen: 27 }), 0.25);
         assert_eq!(stolen_share(before, before), 0.0);
-    }
-
-    #[test]
-    fn a_quiet_release_run_has_no_warnings() {
-        let quiet = Environment { cpus: 2, release: true, load_before: 0.2, ..Environment::default() };
-        assert_eq!(Watch::warnings(&quiet), []);
-        let busy =
-            Environment { load_before: 1.5, steal: 0.2, governor: Some("powersave".into()), release: false, ..quiet };
-        let kinds: Vec<_> = Watch::warnings(&busy).into_iter().map(|warning| warning.kind).collect();
-        assert_eq!(kinds, ["debug-build", "load-average", "steal", "governor"]);
     }
 
     #[test]

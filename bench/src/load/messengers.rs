@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use msgr::{
     Connection, Dispatcher, EntityAddr, EntityName, EntityType, Events, Message, Messenger, MessengerFactory, Policy,
-    Setup,
+    Setup, Stats,
 };
 use msgr_reports::record::Workload;
 
@@ -17,6 +18,9 @@ use crate::wire::{CREDIT, REPLY, REQUEST, STREAM, STREAM_MARK, WINDOW_PARTS, pay
 /// Dials that may be under way at once: a quarter of the accept queue of a messenger's listening socket
 /// (`ms_tcp_listen_backlog`), whose overflow would cost a SYN a second.
 const DIALS_AT_ONCE: u32 = 128;
+
+/// How often it is looked why peers that do not connect do not.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// Connected messengers.
 struct Peers {
@@ -45,6 +49,7 @@ pub(super) fn connect(
         connections: OnceLock::new(),
     });
     let server = EntityAddr::new(spec.connect, 0);
+    let deadline = Instant::now() + CONNECT_WITHIN;
     let mut messengers = Vec::new();
     let mut connections = Vec::new();
     for number in 1..=spec.peers {
@@ -57,20 +62,60 @@ pub(super) fn connect(
         messenger.start()?;
         connections.push(messenger.connect_to(EntityType::OSD, server)?);
         messengers.push(messenger);
-        open(recorder, number.saturating_sub(DIALS_AT_ONCE))?;
+        open(recorder, &messengers, number.saturating_sub(DIALS_AT_ONCE), deadline, spec)?;
     }
-    open(recorder, spec.peers)?;
+    open(recorder, &messengers, spec.peers, deadline, spec)?;
     let connections: Arc<[Connection]> = connections.into();
     // Nothing was set before: this is the only place that does.
     let _ = sender.connections.set(connections.clone());
     Ok(Box::new(Peers { messengers, connections, sender, workload: spec.workload, in_flight: spec.in_flight }))
 }
 
-fn open(recorder: &Recorder, peers: u32) -> anyhow::Result<()> {
-    match recorder.wait_open(peers, CONNECT_WITHIN)? {
-        Waited::Fully => Ok(()),
-        Waited::Interrupted => bail!("interrupted while the peers were connecting"),
+/// Waits until `peers` of the messengers are connected.
+fn open(
+    recorder: &Recorder,
+    messengers: &[Arc<dyn Messenger>],
+    peers: u32,
+    deadline: Instant,
+    spec: &Spec,
+) -> anyhow::Result<()> {
+    loop {
+        let (opened, waited) = recorder.wait_open(peers, LOOK_EVERY)?;
+        if waited == Waited::Interrupted {
+            bail!("interrupted while the peers were connecting");
+        }
+        if opened >= peers {
+            return Ok(());
+        }
+        // A dial that meets nonsense is tried again and again: nobody but the counters says so.
+        if let Some(reason) = messengers.first().and_then(|messenger| dropped(&messenger.stats())) {
+            bail!(
+                "what answers at {} is no `msgr-bench serve` of the same version and options: the connection broke, {reason}",
+                spec.connect
+            );
+        }
+        if Instant::now() >= deadline {
+            bail!(
+                "{opened} of {} peers were connected after {} s: {} does not accept, or does not finish its handshakes",
+                spec.peers,
+                CONNECT_WITHIN.as_secs(),
+                spec.connect
+            );
+        }
     }
+}
+
+/// Why a connection was dropped, if one was.
+fn dropped(stats: &Stats) -> Option<&'static str> {
+    let reasons = [
+        (stats.msgr_drop_bad_banner, "with a wrong banner or address"),
+        (stats.msgr_drop_bad_crc, "with a wrong crc"),
+        (stats.msgr_drop_bad_tag, "with an unknown tag"),
+        (stats.msgr_drop_bad_length, "with an absurd length"),
+        (stats.msgr_drop_handshake_timeout, "because its handshake took too long"),
+        (stats.msgr_drop_bad_peer, "with a breach of the protocol"),
+    ];
+    reasons.into_iter().find_map(|(count, reason)| (count > 0).then_some(reason))
 }
 
 impl Traffic for Peers {

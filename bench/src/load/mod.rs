@@ -73,13 +73,15 @@ pub(crate) trait Traffic {
 }
 
 /// Requests in flight in all (ping-pong), or the window of each peer (stream).
-pub(crate) fn in_flight(workload: Workload, size: u64, peers: u32, depth: Option<u32>, active: u32) -> u32 {
-    match workload {
+fn in_flight(args: &LoadArgs) -> u32 {
+    match args.workload {
         Workload::PingPong => {
-            let depth = depth.unwrap_or(1);
-            if peers == 1 { depth } else { active.min(peers.saturating_mul(depth)) }
+            let depth = args.depth.unwrap_or(1);
+            if args.peers == 1 { depth } else { args.active.min(args.peers.saturating_mul(depth)) }
         }
-        Workload::Stream => wire::window(size, peers, depth),
+        // The floor writes one message after another; how much is under way is the kernel's business.
+        Workload::Stream if args.messenger == Kind::FLOOR => 1,
+        Workload::Stream => wire::window(args.size, args.peers, args.depth),
     }
 }
 
@@ -105,11 +107,16 @@ pub(crate) fn load(args: &LoadArgs) -> anyhow::Result<Exit> {
         workload: args.workload,
         size: args.size,
         peers: args.peers,
-        in_flight: in_flight(args.workload, args.size, args.peers, args.depth, args.active),
+        in_flight: in_flight(args),
         seed: args.seed.unwrap_or_else(|| fastrand::u64(..)),
     };
     let mut record = Record::of_load(args, &spec, &limits)?;
-    let Some(measured) = measure(&spec, args.control, args.warmup, args.duration)? else {
+    let begun = || {
+        if !args.child {
+            output::note(&format!("connected; measuring for {}", text::duration(args.duration)));
+        }
+    };
+    let Some(measured) = measure(&spec, args.control, args.warmup, args.duration, begun)? else {
         return Ok(Exit::Interrupted);
     };
     let Measured { sample, waited, traffic } = measured;
@@ -144,8 +151,15 @@ struct Measured {
     traffic: Box<dyn Traffic>,
 }
 
-/// Takes one sample; `None` when interrupted before anything was measured. An interrupted sample is shorter.
-fn measure(spec: &Spec, control: SocketAddr, warmup: Duration, duration: Duration) -> anyhow::Result<Option<Measured>> {
+/// Takes one sample, calling `begun` when the measured time begins; `None` when interrupted before that. A sample that is
+/// interrupted later is shorter.
+fn measure(
+    spec: &Spec,
+    control: SocketAddr,
+    warmup: Duration,
+    duration: Duration,
+    begun: impl FnOnce(),
+) -> anyhow::Result<Option<Measured>> {
     let mut control = Client::connect(control, spec.kind)?;
     let mut own = Meter::default();
     control.baseline()?;
@@ -167,6 +181,7 @@ fn measure(spec: &Spec, control: SocketAddr, warmup: Duration, duration: Duratio
     own.start(Tally::default())?;
     let from = Instant::now();
     recorder.measure();
+    begun();
     let waited = recorder.wait(duration)?;
     recorder.cool();
     let elapsed = from.elapsed();

@@ -7,7 +7,8 @@ use anyhow::{Context, anyhow};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 
-/// CPU time and context switches of all threads, ended ones included: one system call, however many there are.
+/// CPU time and context switches of all threads, ended ones included: one system call, however many there are. The sum of
+/// user and system time is exact; how it divides is sampled by the timer tick on most kernels.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Usage {
     /// User time, microseconds.

@@ -101,13 +101,22 @@ impl Child {
         }
     }
 
-    /// Closes its standard input and waits until it has ended.
+    /// Tells it to end, by closing its standard input, and waits until it has ended.
     ///
     /// # Errors
     ///
     /// When it ends with an error, or `within` is over.
     pub(super) fn end(mut self, within: Duration) -> Result<(), ChildError> {
         self.stdin = None;
+        self.finish(within)
+    }
+
+    /// Waits until it has ended by itself.
+    ///
+    /// # Errors
+    ///
+    /// When it ends with an error, or `within` is over.
+    pub(super) fn finish(mut self, within: Duration) -> Result<(), ChildError> {
         match self.wait(within) {
             Some(status) if status.success() => Ok(()),
             Some(_) => Err(ChildError::Failed(self.last_words())),

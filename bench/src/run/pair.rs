@@ -21,7 +21,7 @@ const READY_WITHIN: Duration = Duration::from_secs(20);
 /// replies to control requests.
 const SLACK: Duration = Duration::from_secs(30);
 
-/// How long a side may take to end once it is told to: a thousand peers are closed in less than a second.
+/// How long a side may take to end after its sample: a thousand peers are closed in less than a second.
 const END_WITHIN: Duration = Duration::from_secs(10);
 
 /// Where the sides of a pair meet: the loopback address, and a free port.
@@ -101,7 +101,7 @@ impl Taking {
         let within = CONNECT_WITHIN + self.warmup + self.duration + SLACK;
         let sample = parse(&load.line(within)?)?;
 
-        let ends = [load.end(END_WITHIN), under_test.end(END_WITHIN)];
+        let ends = [load.finish(END_WITHIN), under_test.end(END_WITHIN)];
         let complaints = ends.into_iter().filter_map(|end| match end {
             Err(ChildError::Failed(words)) => Some(words),
             _ => None,
