@@ -32,10 +32,11 @@ pub(crate) fn run(pipe: &Pipe) -> Option<Arc<Session>> {
     let _end = End(pipe);
     let (mut link, socket) = pipe.take_link()?;
     let Err(cause) = Reader { pipe, link: &mut link, socket: &socket, ahead: ReadAhead::new() }.read();
-    // The writer may be blocked on the socket, and the peer is to learn of the end now.
-    pipe.hang_up();
     let session = link.session().cloned();
     link.lost(cause, Instant::now());
+    // Only now does the peer see the end, and a writer that is blocked on the socket: whoever acts on that finds the
+    // session told and the loss counted.
+    pipe.hang_up();
     session
 }
 
