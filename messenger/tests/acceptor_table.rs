@@ -1,4 +1,5 @@
 //! The acceptor's table, row by row (docs/WIRE.md), as a connector sees it.
+#![allow(clippy::unwrap_used)] // in helpers as in tests
 
 mod common;
 

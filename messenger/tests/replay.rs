@@ -1,4 +1,5 @@
 //! Lossless sessions: wherever a wire breaks, each message arrives once and in order.
+#![allow(clippy::unwrap_used)] // in helpers as in tests
 
 mod common;
 
@@ -25,7 +26,7 @@ fn conversation(breaks: &[usize], client_policy: Policy, read_max: usize) -> usi
         node.record(&message);
         node.send_all(from, [100 + message.tid]);
     });
-    let connection = net.connect(&client, &server);
+    let connection = client.connect(&server);
     client.send_all(&connection, [1]);
     net.run();
     client.send_all(&connection, [2, 3]);

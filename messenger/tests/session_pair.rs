@@ -1,4 +1,5 @@
 //! Two messengers joined in memory: how a session opens, ends, rests and starts over.
+#![allow(clippy::unwrap_used)] // in helpers as in tests
 
 mod common;
 
@@ -24,7 +25,7 @@ fn a_message_and_its_answer_cross() {
     let server = net.node(EntityName::osd(1), SERVER, Policy::stateless_server());
     let client = net.node(EntityName::client(7), CLIENT, Policy::lossy_client());
     server.on_message(|node, from, message| node.send_all(from, [message.tid + 1]));
-    let connection = net.connect(&client, &server);
+    let connection = client.connect(&server);
     client.send_all(&connection, [10, 20]);
     net.run();
     assert_eq!((client.tids(), client.seqs()), (vec![11, 21], vec![1, 2]));
@@ -38,7 +39,7 @@ fn a_fresh_session_opens_with_seq() {
     let mut net = Net::recording();
     let server = net.node(EntityName::osd(1), SERVER, Policy::stateful_server());
     let client = net.node(EntityName::client(7), CLIENT, Policy::lossless_client());
-    net.connect(&client, &server);
+    client.connect(&server);
     net.run();
     assert_eq!(net.transcript(0, 1)[GREETING_LEN], tag::SEQ);
     assert_eq!(net.transcript(0, 1).len(), GREETING_LEN + REPLY_LEN + 8);
@@ -51,7 +52,7 @@ fn without_reconnect_seq_it_opens_with_ready() {
     let server = net.node(EntityName::osd(1), SERVER, Policy::stateful_server());
     let policy = without(Policy::lossless_client(), features::RECONNECT_SEQ);
     let client = net.node(EntityName::client(7), CLIENT, policy);
-    let connection = net.connect(&client, &server);
+    let connection = client.connect(&server);
     client.send_all(&connection, [1]);
     net.run();
     assert_eq!(net.transcript(0, 1)[GREETING_LEN], tag::READY);
@@ -64,7 +65,7 @@ fn the_footer_has_13_bytes_unless_both_sides_have_msg_auth() {
         let mut net = Net::recording();
         let server = net.node(EntityName::osd(1), SERVER, Policy::stateless_server());
         let client = net.node(EntityName::client(7), CLIENT, without(Policy::lossy_client(), bits));
-        let connection = net.connect(&client, &server);
+        let connection = client.connect(&server);
         client.send_all(&connection, [1]);
         net.run();
         assert_eq!(net.transcript(0, 0).len() - FIRST_FRAME, len);
@@ -78,7 +79,7 @@ fn acks_empty_the_queue_of_a_lossless_sender_and_lossy_ones_get_none() {
         let mut net = Net::recording();
         let server = net.node(EntityName::osd(1), SERVER, server_policy);
         let client = net.node(EntityName::client(7), CLIENT, Policy::lossless_client());
-        let connection = net.connect(&client, &server);
+        let connection = client.connect(&server);
         net.run();
         let opened = net.transcript(0, 1).len();
         client.send_all(&connection, 1..=10);
@@ -95,7 +96,7 @@ fn a_peer_with_nothing_to_send_rests_until_it_has() {
     let mut net = Net::new();
     let server = net.node(EntityName::osd(1), SERVER, Policy::lossless_peer());
     let client = net.node(EntityName::osd(2), CLIENT, Policy::lossless_peer());
-    let connection = net.connect(&client, &server);
+    let connection = client.connect(&server);
     client.send_all(&connection, [1]);
     net.run();
     net.cut(0);
@@ -117,7 +118,7 @@ fn a_server_waits_for_its_client_however_much_it_has_to_send() {
     let mut net = Net::new();
     let server = net.node(EntityName::osd(1), SERVER, Policy::stateful_server());
     let client = net.node(EntityName::client(2), CLIENT, Policy::lossless_peer());
-    let connection = net.connect(&client, &server);
+    let connection = client.connect(&server);
     net.run();
     net.cut(0);
     net.run();
@@ -134,7 +135,7 @@ fn a_client_without_a_port_is_not_dialled_back() {
     let mut net = Net::new();
     let server = net.node(EntityName::osd(1), SERVER, Policy::lossless_peer());
     let client = net.node(EntityName::client(2), "10.0.0.2:0", Policy::lossy_client());
-    net.connect(&client, &server);
+    client.connect(&server);
     net.run();
     net.remove(&client);
     net.run();
@@ -148,7 +149,7 @@ fn a_lossy_connection_ends_with_its_first_fault() {
     let mut net = Net::new();
     let server = net.node(EntityName::osd(1), SERVER, Policy::stateless_server());
     let client = net.node(EntityName::client(7), CLIENT, Policy::lossy_client());
-    let connection = net.connect(&client, &server);
+    let connection = client.connect(&server);
     client.send_all(&connection, [1]);
     net.run();
     net.cut(0);
@@ -158,7 +159,7 @@ fn a_lossy_connection_ends_with_its_first_fault() {
     connection.send_message(Message::new(1)).unwrap();
     assert_eq!(client.stats().msgr_drop_closed_messages, 1);
     assert_eq!((client.stats().msgr_active_connections, server.stats().msgr_active_connections), (0, 0));
-    assert_ne!(net.connect(&client, &server), connection, "the next one is another");
+    assert_ne!(client.connect(&server), connection, "the next one is another");
 }
 
 #[test]
@@ -166,7 +167,7 @@ fn the_acceptors_policy_decides_whether_a_connection_is_lossy() {
     let mut net = Net::new();
     let server = net.node(EntityName::osd(1), SERVER, Policy::stateless_server());
     let client = net.node(EntityName::client(7), CLIENT, Policy::lossless_client());
-    net.connect(&client, &server);
+    client.connect(&server);
     net.run();
     net.cut(0);
     net.run();
@@ -178,7 +179,7 @@ fn a_server_that_restarted_resets_its_clients_session() {
     let mut net = Net::new();
     let server = net.node(EntityName::osd(1), SERVER, Policy::stateful_server());
     let client = net.node(EntityName::client(7), CLIENT, Policy::lossless_client());
-    let connection = net.connect(&client, &server);
+    let connection = client.connect(&server);
     client.send_all(&connection, [1]);
     net.run();
     net.remove(&server);
@@ -199,14 +200,14 @@ fn a_client_that_restarted_resets_its_servers_session() {
     let mut net = Net::new();
     let server = net.node(EntityName::osd(1), SERVER, Policy::stateful_server());
     let client = net.node(EntityName::client(7), CLIENT, Policy::lossless_client());
-    net.connect(&client, &server);
+    client.connect(&server);
     net.run();
     net.remove(&client);
     net.run();
     let handle = server.connections()[0].clone();
     server.send_all(&handle, [1]);
     let client = net.node(EntityName::client(7), CLIENT, Policy::lossless_client());
-    let connection = net.connect(&client, &server);
+    let connection = client.connect(&server);
     client.send_all(&connection, [2]);
     net.run();
     assert_eq!(server.events(), [Seen::Accept, Seen::RemoteReset, Seen::Accept]);
@@ -247,7 +248,7 @@ fn mark_down_in_a_callback_ends_delivery_at_once() {
             from.mark_down();
         }
     });
-    let connection = net.connect(&client, &server);
+    let connection = client.connect(&server);
     client.send_all(&connection, 1..=4);
     net.run();
     assert_eq!(server.tids(), [1, 2]);
@@ -261,7 +262,7 @@ fn a_keepalive_is_answered_with_its_stamp() {
     let mut net = Net::new();
     let server = net.node(EntityName::osd(1), SERVER, Policy::stateless_server());
     let client = net.node(EntityName::client(7), CLIENT, Policy::lossy_client());
-    let connection = net.connect(&client, &server);
+    let connection = client.connect(&server);
     net.run();
     assert_eq!(connection.last_keepalive_ack(), None);
     connection.send_keepalive();
@@ -274,7 +275,7 @@ fn a_peer_without_keepalive2_gets_the_old_keepalive() {
     let mut net = Net::recording();
     let server = net.node(EntityName::osd(1), SERVER, without(Policy::stateless_server(), features::KEEPALIVE2));
     let client = net.node(EntityName::client(7), CLIENT, Policy::lossy_client());
-    let connection = net.connect(&client, &server);
+    let connection = client.connect(&server);
     connection.send_keepalive();
     client.send_all(&connection, [1]);
     net.run();
@@ -289,7 +290,7 @@ fn a_full_queue_refuses_messages_until_the_peer_has_some() {
     let config = Config { ms_out_queue_max_bytes: 10_000, ..Config::default() };
     let setup = Setup::new(EntityName::client(7)).with_config(config);
     let client = net.node_with(setup, CLIENT, Policy::lossless_client());
-    let connection = net.connect(&client, &server);
+    let connection = client.connect(&server);
     let message = || Message::new(1).with_data(vec![0; 4000]);
     connection.send_message(message()).unwrap();
     connection.send_message(message()).unwrap();
@@ -342,7 +343,7 @@ fn a_silent_connection_faults_after_the_idle_time() {
     let mut net = Net::new();
     let server = net.node(EntityName::osd(1), SERVER, Policy::stateless_server());
     let client = net.node(EntityName::client(7), CLIENT, Policy::lossy_client());
-    let connection = net.connect(&client, &server);
+    let connection = client.connect(&server);
     net.run();
     net.advance(Duration::from_secs(899));
     connection.send_keepalive();
@@ -358,7 +359,7 @@ fn a_shutdown_closes_everything_and_a_restart_begins_afresh() {
     let mut net = Net::new();
     let server = net.node(EntityName::osd(1), SERVER, Policy::stateless_server());
     let client = net.node(EntityName::client(7), CLIENT, Policy::lossy_client());
-    let connection = net.connect(&client, &server);
+    let connection = client.connect(&server);
     net.run();
     client.shutdown();
     assert!(matches!(client.connect_to(EntityType::OSD, server.my_addr()), Err(Error::Misuse(_))));
@@ -367,7 +368,7 @@ fn a_shutdown_closes_everything_and_a_restart_begins_afresh() {
     assert!(!connection.is_connected());
     assert_eq!(client.stats().msgr_active_connections, 0);
     client.start().unwrap();
-    let again = net.connect(&client, &server);
+    let again = client.connect(&server);
     client.send_all(&again, [1]);
     net.run();
     assert_eq!(server.tids(), [1]);

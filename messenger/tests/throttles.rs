@@ -1,4 +1,5 @@
 //! Throttles hold input back, and let it go on.
+#![allow(clippy::unwrap_used)] // in helpers as in tests
 
 mod common;
 
@@ -32,7 +33,7 @@ fn pair(config: Config, bytes: Option<Arc<Throttle>>, messages: Option<Arc<Throt
         node.record(&message);
         keep.lock().unwrap().push(message);
     });
-    let connection = net.connect(&client, &server);
+    let connection = client.connect(&server);
     net.run();
     Pair { net, server, client, connection, kept }
 }
@@ -103,7 +104,7 @@ fn a_connection_that_ends_while_it_waits_leaves_the_queue() {
     let throttle = Throttle::new(1);
     let mut pair = pair(Config::default(), None, Some(Arc::clone(&throttle)));
     let second = pair.net.node(EntityName::client(8), "10.0.0.3:6800", Policy::lossy_client());
-    let other = pair.net.connect(&second, &pair.server);
+    let other = second.connect(&pair.server);
     pair.client.send_all(&pair.connection, [1, 2]);
     pair.net.run();
     second.send_all(&other, [3]);

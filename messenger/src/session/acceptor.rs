@@ -22,9 +22,9 @@ use super::{Driver, Session};
 
 /// Longest authorizer accepted. A cephx ticket has a few hundred bytes.
 pub(crate) const AUTHORIZER_MAX: usize = 64 << 10;
-/// Connects answered on one link. A replaced session may ask for many retries while its old reader finishes; a peer
-/// that goes on asking is not going to open anything.
-const CONNECTS_MAX: u32 = 1000;
+/// Connects on one link, on either side of it. A replaced session may ask for many retries while its old reader
+/// finishes; a peer that goes on asking is not going to open anything.
+pub(crate) const CONNECTS_MAX: u32 = 1000;
 
 /// What the connector says before its first connect: banner and address.
 const GREETING_LEN: usize = BANNER_LEN + ADDRESS_LEN;

@@ -15,7 +15,7 @@ use crate::wire::{
     ADDRESS_LEN, BANNER, BANNER_LEN, CONNECT_LEN, Connect, ConnectReply, REPLY_LEN, address, banner, protocol, tag,
 };
 
-use super::acceptor::AUTHORIZER_MAX;
+use super::acceptor::{AUTHORIZER_MAX, CONNECTS_MAX};
 use super::link::Cause;
 use super::{Session, State};
 
@@ -40,6 +40,7 @@ pub(crate) struct Connector {
     in_seq: u64,
     local: Option<SocketAddr>,
     greeted: bool,
+    connects: u32,
     auth_retries: u32,
     authorizer: Option<Authorizer>,
     protocol_version: u32,
@@ -54,6 +55,7 @@ impl Connector {
             in_seq,
             local: None,
             greeted: false,
+            connects: 0,
             auth_retries: 0,
             authorizer: None,
             protocol_version: protocol::connecting(core.my_name().kind, peer_type, core.cluster_protocol()),
@@ -123,6 +125,10 @@ impl Connector {
     }
 
     fn send_connect(&mut self, session: &Session, generation: u64, output: &mut Vec<Bytes>) -> Result<(), Cause> {
+        self.connects += 1;
+        if self.connects > CONNECTS_MAX {
+            return Err(PeerError::BadReply("it keeps asking to connect again").into());
+        }
         let core = session.core();
         if self.authorizer.is_none() {
             self.authorizer = core.authorizer_for(self.peer_type, None);

@@ -74,14 +74,15 @@ pub fn parse(raw: &[u8; ADDRESS_LEN]) -> Result<EntityAddr, PeerError> {
     Ok(EntityAddr { nonce: u32::from_le_bytes(array(&raw[field::NONCE])), socket })
 }
 
+/// How the tagged form begins: marker, struct version and compat version.
+const TAGGED_PREFIX: [u8; 3] = [1, 1, 1];
+/// Address type of msgr v1 in the tagged form.
+const TYPE_LEGACY: u32 = 1;
+
 /// Encodes the tagged form that message bodies use between peers with the MSG_ADDR2 feature: 19 bytes, then 16 for
 /// IPv4 or 28 for IPv6. The family is little-endian in this form.
 #[must_use]
 pub fn emit_tagged(addr: &EntityAddr) -> Vec<u8> {
-    /// Marker, struct version and compat version.
-    const PREFIX: [u8; 3] = [1, 1, 1];
-    /// Address type of msgr v1.
-    const LEGACY: u32 = 1;
     let mut sockaddr = Vec::with_capacity(28);
     match addr.socket {
         None => {}
@@ -100,14 +101,41 @@ pub fn emit_tagged(addr: &EntityAddr) -> Vec<u8> {
         }
     }
     let mut body = Vec::with_capacity(12 + sockaddr.len());
-    body.extend(LEGACY.to_le_bytes());
+    body.extend(TYPE_LEGACY.to_le_bytes());
     body.extend(addr.nonce.to_le_bytes());
     body.extend((sockaddr.len() as u32).to_le_bytes());
     body.extend(sockaddr);
-    let mut out = PREFIX.to_vec();
+    let mut out = TAGGED_PREFIX.to_vec();
     out.extend((body.len() as u32).to_le_bytes());
     out.extend(body);
     out
+}
+
+/// Decodes the tagged form, which must be all of `raw`.
+///
+/// # Errors
+/// [`PeerError::BadAddress`] when it is not the tagged form of a msgr v1 address.
+pub fn parse_tagged(raw: &[u8]) -> Result<EntityAddr, PeerError> {
+    let word = |at: usize| raw.get(at..at + 4).map(|word| u32::from_le_bytes(array(word)));
+    let bad = PeerError::BadAddress { family: raw.get(19..21).map_or(0, |family| u16::from_le_bytes(array(family))) };
+    let (Some(struct_len), Some(kind), Some(nonce), Some(len)) = (word(3), word(7), word(11), word(15)) else {
+        return Err(bad);
+    };
+    let sockaddr = &raw[19..];
+    let whole = struct_len as usize == raw.len() - 7 && len as usize == sockaddr.len();
+    if !raw.starts_with(&TAGGED_PREFIX) || kind != TYPE_LEGACY || !whole {
+        return Err(bad);
+    }
+    if sockaddr.is_empty() {
+        return Ok(EntityAddr::blank(nonce));
+    }
+    // As the legacy form, but for the byte order of the family.
+    let mut legacy = [0; ADDRESS_LEN];
+    legacy[field::NONCE].copy_from_slice(&nonce.to_le_bytes());
+    let Some(room) = legacy.get_mut(8..8 + sockaddr.len()).filter(|room| room.len() >= 16) else { return Err(bad) };
+    room.copy_from_slice(sockaddr);
+    legacy[field::FAMILY].reverse();
+    parse(&legacy)
 }
 
 /// Copies a slice whose length a constant range fixed.

@@ -88,6 +88,11 @@ impl Node {
         *self.hook.lock().unwrap() = Some(Arc::new(hook));
     }
 
+    /// A connection to `other`, which the net's next run carries.
+    pub(crate) fn connect(&self, other: &Node) -> Connection {
+        self.connect_to(other.my_name().kind, other.my_addr()).unwrap()
+    }
+
     /// Sends empty messages with these transaction ids.
     pub(crate) fn send_all(&self, to: &Connection, tids: impl IntoIterator<Item = u64>) {
         for tid in tids {

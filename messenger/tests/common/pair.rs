@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use msgr::session::{Cause, Driver, Link, Outbox, ReadAhead, ReadInto, Refill, Session, Step};
-use msgr::{Connection, EntityName, Messenger, Policy, Setup};
+use msgr::{EntityName, Messenger, Policy, Setup};
 
 use super::node::Node;
 
@@ -114,6 +114,8 @@ pub(crate) struct Net {
     actors: Vec<Actor>,
     wires: Vec<Wire>,
     played: HashSet<SocketAddr>,
+    /// Why links ended, in order.
+    pub(crate) losses: Vec<Cause>,
     ahead: ReadAhead,
 }
 
@@ -128,6 +130,7 @@ impl Net {
             actors: Vec::new(),
             wires: Vec::new(),
             played: HashSet::new(),
+            losses: Vec::new(),
             ahead: ReadAhead::new(),
         }
     }
@@ -159,11 +162,6 @@ impl Net {
         }
         self.actors.retain(|actor| !Arc::ptr_eq(&actor.node, node));
         end(node);
-    }
-
-    /// A connection from `from` to `to`, not yet carried by anything: call [`Net::run`].
-    pub(crate) fn connect(&mut self, from: &Node, to: &Node) -> Connection {
-        from.connect_to(to.my_name().kind, to.my_addr()).unwrap()
     }
 
     /// Lets everything happen that can happen now.
@@ -325,6 +323,7 @@ impl Net {
         if let Some(link) = actor.link.take() {
             self.wires[actor.wire].closed = true;
             actor.outbox.clear();
+            self.losses.push(cause);
             link.lost(cause, self.now);
         }
         self.step(at);

@@ -7,7 +7,7 @@ use msgr::wire::{
     ADDRESS_LEN, BANNER, BANNER_LEN, CONNECT_LEN, Connect, ConnectReply, Footer, Header, REPLY_LEN, address, connect,
     crc::crc32c, features, tag,
 };
-use msgr::{EntityName, EntityType};
+use msgr::{EntityName, EntityType, Messenger};
 
 use super::{Net, Node};
 
@@ -99,22 +99,62 @@ impl Connector {
     }
 }
 
-/// A message frame with data only, as a peer with the new footer sends it.
-pub(crate) fn message_frame(seq: u64, data: &[u8]) -> Vec<u8> {
-    let header = Header {
+/// The header of a message whose front, middle and data have these lengths.
+pub(crate) fn header(seq: u64, [front_len, middle_len, data_len]: [u32; 3]) -> Header {
+    Header {
         seq,
         tid: seq,
         kind: 1,
         priority: 127,
         version: 1,
-        front_len: 0,
-        middle_len: 0,
-        data_len: data.len() as u32,
+        front_len,
+        middle_len,
+        data_len,
         data_off: 0,
         source: EntityName::client(1),
         compat_version: 1,
-    };
+    }
+}
+
+/// A message frame with data only, as a peer with the new footer sends it.
+pub(crate) fn message_frame(seq: u64, data: &[u8]) -> Vec<u8> {
+    let header = header(seq, [0, 0, data.len() as u32]).emit(true);
     let footer = Footer { data_crc: crc32c(0, data), complete: true, ..Footer::default() };
     let (footer, len) = footer.emit(features::MSG_AUTH);
-    [&[tag::MSG], &header.emit(true)[..], data, &footer[..len]].concat()
+    [&[tag::MSG], &header[..], data, &footer[..len]].concat()
+}
+
+/// An acceptor played by the test, at the address that a node dials.
+pub(crate) struct Acceptor {
+    pub(crate) wire: usize,
+    addr: EntityAddr,
+}
+
+impl Acceptor {
+    /// Lets `node` dial `addr`, and takes its banner.
+    pub(crate) fn dialled_by(net: &mut Net, node: &Arc<Node>, addr: EntityAddr) -> Acceptor {
+        net.play(&addr.socket.unwrap().to_string());
+        node.connect_to(EntityType::CLIENT, addr).unwrap();
+        let wire = net.dialled();
+        net.run();
+        assert_eq!(net.read(wire, 1), BANNER);
+        Acceptor { wire, addr }
+    }
+
+    /// Greets, and returns the connector's address and its first connect.
+    pub(crate) fn greet(&self, net: &mut Net) -> (EntityAddr, Connect) {
+        net.write(self.wire, 1, &greeting(&self.addr, &addr("10.0.0.9:1234", 0)));
+        net.run();
+        let said = net.read(self.wire, 1);
+        let (own, connect) = said.split_at(ADDRESS_LEN);
+        let connect = Connect::parse(connect[..CONNECT_LEN].try_into().unwrap());
+        (address::parse(own.try_into().unwrap()).unwrap(), connect)
+    }
+
+    /// Replies, and returns what the connector says next.
+    pub(crate) fn say(&self, net: &mut Net, reply: &ConnectReply, rest: &[u8]) -> Vec<u8> {
+        net.write(self.wire, 1, &[&reply.emit()[..], rest].concat());
+        net.run();
+        net.read(self.wire, 1)
+    }
 }
