@@ -116,12 +116,18 @@ pub(crate) fn header(seq: u64, [front_len, middle_len, data_len]: [u32; 3]) -> H
     }
 }
 
-/// A message frame with data only, as a peer with the new footer sends it.
-pub(crate) fn message_frame(seq: u64, data: &[u8]) -> Vec<u8> {
-    let header = header(seq, [0, 0, data.len() as u32]).emit(true);
-    let footer = Footer { data_crc: crc32c(0, data), complete: true, ..Footer::default() };
+/// A message frame with these sections, as a peer with the new footer sends it.
+pub(crate) fn frame(seq: u64, sections: [&[u8]; 3]) -> Vec<u8> {
+    let header = header(seq, sections.map(|section| section.len() as u32)).emit(true);
+    let [front_crc, middle_crc, data_crc] = sections.map(|section| crc32c(0, section));
+    let footer = Footer { front_crc, middle_crc, data_crc, complete: true, no_data_crc: false };
     let (footer, len) = footer.emit(features::MSG_AUTH);
-    [&[tag::MSG], &header[..], data, &footer[..len]].concat()
+    [&[tag::MSG], &header[..], &sections.concat(), &footer[..len]].concat()
+}
+
+/// A message frame with data only.
+pub(crate) fn message_frame(seq: u64, data: &[u8]) -> Vec<u8> {
+    frame(seq, [&[], &[], data])
 }
 
 /// An acceptor played by the test, at the address that a node dials.
