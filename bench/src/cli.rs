@@ -101,22 +101,22 @@ pub(crate) struct RunArgs {
     /// Whether the two sides keep to CPUs of their own
     #[arg(long, value_enum, default_value = "none")]
     pub(crate) pin: Pin,
-    /// Measured time of each sample [default: 2s, with --quick 300ms]
+    /// Measured time of each sample [default: 2s, with --quick 200ms]
     #[arg(long, value_name = "TIME", value_parser = parse::measured_duration)]
     pub(crate) duration: Option<Duration>,
     /// Unmeasured time before it [default: 500ms, with --quick 100ms]
     #[arg(long, value_name = "TIME", value_parser = parse::duration)]
     pub(crate) warmup: Option<Duration>,
-    /// How often each point is measured, each time in fresh processes [default: 3, with --quick 1]
-    #[arg(long, value_name = "N", value_parser = parse::rounds)]
-    pub(crate) rounds: Option<u32>,
+    /// How often each point is measured, each time in fresh processes
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = parse::rounds)]
+    pub(crate) rounds: u32,
     /// Seed of the order of the samples and of the choice of peers [default: random, recorded]
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
     /// Option of the messengers on both sides; may be repeated
     #[arg(long, value_name = "MS_OPTION=VALUE", value_parser = parse::setting)]
     pub(crate) set: Vec<Setting>,
-    /// Less than a minute: short samples, one round
+    /// Short samples: the default run in less than a minute
     #[arg(long)]
     pub(crate) quick: bool,
     /// Directory for run.json and index.html

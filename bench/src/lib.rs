@@ -1,19 +1,19 @@
 //! `msgr-bench`: measures the messengers over real sockets, and judges nothing.
 //!
-//! The side under test and the load side are separate processes of this program ([`serve`] and [`load`]), so threads,
-//! memory and CPU time belong to one side. [`run`] starts a fresh pair of them for every sample, in a random recorded
-//! order with the bare-socket [`floor`] in between, and writes the record that `msgr-reports` draws.
+//! The side under test and the load side are separate processes of this program (`serve` and `load`), so threads,
+//! memory and CPU time belong to one side. `run` starts a fresh pair of them for every sample, in a random recorded
+//! order with the bare-socket `floor` in between, and writes the record that `msgr-reports` draws.
 //!
 //! | module | what |
 //! |---|---|
-//! | [`cli`], [`parse`], [`exit`] | the command line and the exit codes |
-//! | [`kinds`] | the table of messengers |
-//! | [`serve`], [`control`] | the side under test, and how the load side asks what it cost |
-//! | [`load`] | the load side: connects, warms up, measures |
-//! | [`floor`] | bare TCP, both sides |
-//! | [`probe`] | what a process costs, read from the kernel |
-//! | [`host`] | limits, environment, CPUs |
-//! | [`run`], [`speed`] | many samples: the sweep, and the comparison with the bars |
+//! | `cli`, `parse`, `exit` | the command line and the exit codes |
+//! | `kinds` | the table of messengers |
+//! | `serve`, `control` | the side under test, and how the load side asks what it cost |
+//! | `load` | the load side: connects, warms up, measures |
+//! | `floor` | bare TCP, both sides |
+//! | `probe` | what a process costs, read from the kernel |
+//! | `host` | limits, environment, CPUs |
+//! | `run`, `speed` | many samples: the sweep, and the comparison with the bars |
 #![forbid(unsafe_code)]
 
 mod cli;

@@ -170,7 +170,8 @@ pub(crate) fn speed(args: &SpeedArgs) -> anyhow::Result<Exit> {
         progress.now(&what);
         let result = match taking.take(point, &taking.program, task.seed) {
             Ok(taken) => {
-                let headline = text::headline(&taken.sample);
+                let options: String = point.set.iter().map(|set| format!("  {}={}", set.name, set.value)).collect();
+                let headline = format!("{}{options}", text::headline(&taken.sample));
                 samples[task.round as usize] = Some(taken.sample);
                 headline
             }

@@ -12,7 +12,8 @@ use msgr_reports::record::{Sample, Workload};
 use rustix::process::Signal;
 use support::{Running, fails, free, point, record, succeeds, taken};
 
-const SHORT: &str = "--duration 30ms --warmup 10ms";
+/// Short, and still long enough for a message to get through on a machine that does much else.
+const SHORT: &str = "--duration 200ms --warmup 10ms";
 
 #[test]
 fn the_floor_alone_gives_a_record_and_a_page_in_an_order_that_the_seed_repeats() {

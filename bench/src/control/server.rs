@@ -55,9 +55,9 @@ fn answer(request: &Request, meter: &mut Meter, side: &dyn Side) -> anyhow::Resu
             return Ok(Reply::Hello { version, kind: side.kind().name().into() });
         }
         Request::Baseline => meter.baseline()?,
-        Request::Start => meter.start(side.tally())?,
+        Request::Start => meter.start(side.messages())?,
         Request::End => {
-            let interval = Box::new(meter.end(side.tally(), side.counters())?);
+            let interval = Box::new(meter.end(side.messages(), side.counters())?);
             return Ok(Reply::Interval { interval });
         }
     }

@@ -5,11 +5,11 @@ use std::net::TcpStream;
 
 use super::CHUNK;
 use crate::load::Recorder;
-use crate::serve::Tallies;
+use crate::serve::Tally;
 use crate::wire::{REPLY_BYTES, payload};
 
 /// Answers requests of `size` bytes until the peer closes.
-pub(super) fn answer(mut stream: TcpStream, size: u64, tallies: &Tallies) -> io::Result<()> {
+pub(super) fn answer(mut stream: TcpStream, size: u64, tally: &Tally) -> io::Result<()> {
     let mut request = buffer(size)?;
     let reply = payload(REPLY_BYTES);
     loop {
@@ -17,13 +17,13 @@ pub(super) fn answer(mut stream: TcpStream, size: u64, tallies: &Tallies) -> io:
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(()),
             read => read?,
         }
-        tallies.add(1, size);
+        tally.add(1);
         stream.write_all(&reply)?;
     }
 }
 
 /// Counts messages of `size` bytes until the peer closes.
-pub(super) fn receive(mut stream: TcpStream, size: u64, tallies: &Tallies) -> io::Result<()> {
+pub(super) fn receive(mut stream: TcpStream, size: u64, tally: &Tally) -> io::Result<()> {
     let mut chunk = vec![0; CHUNK];
     let mut partial = 0;
     loop {
@@ -34,9 +34,8 @@ pub(super) fn receive(mut stream: TcpStream, size: u64, tallies: &Tallies) -> io
             Err(error) => return Err(error),
         };
         partial += read;
-        let messages = partial / size;
+        tally.add(partial / size);
         partial %= size;
-        tallies.add(messages, messages * size);
     }
 }
 

@@ -9,7 +9,7 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 
 use super::{Backlog, CHUNK, Preamble, replies};
-use crate::serve::Tallies;
+use crate::serve::Tally;
 use crate::wire::REPLY_BYTES;
 
 const LISTENER: Token = Token(usize::MAX);
@@ -29,7 +29,7 @@ struct Peer {
 }
 
 /// Answers requests of `size` bytes on `first` and on every connection that `listener` gives, until all are closed.
-pub(super) fn serve(first: TcpStream, listener: &TcpListener, size: u64, tallies: &Tallies) -> io::Result<()> {
+pub(super) fn serve(first: TcpStream, listener: &TcpListener, size: u64, tally: &Tally) -> io::Result<()> {
     let mut poll = Poll::new()?;
     let mut events = Events::with_capacity(EVENTS);
     let mut peers = Vec::new();
@@ -54,7 +54,7 @@ pub(super) fn serve(first: TcpStream, listener: &TcpListener, size: u64, tallies
                 continue;
             };
             // A connection that breaks is closed like one that ends: its load side says what happened.
-            if !peer.turn(size, &mut chunk, &replies, tallies).unwrap_or(false) {
+            if !peer.turn(size, &mut chunk, &replies, tally).unwrap_or(false) {
                 *slot = None;
                 open -= 1;
             }
@@ -92,7 +92,7 @@ fn add(poll: &Poll, peers: &mut Vec<Option<Peer>>, stream: TcpStream, preamble: 
 
 impl Peer {
     /// Reads all there is and answers it; false when the peer has closed.
-    fn turn(&mut self, size: u64, chunk: &mut [u8], replies: &[u8], tallies: &Tallies) -> io::Result<bool> {
+    fn turn(&mut self, size: u64, chunk: &mut [u8], replies: &[u8], tally: &Tally) -> io::Result<bool> {
         loop {
             let mut read = match self.stream.read(chunk) {
                 Ok(0) => return Ok(false),
@@ -109,7 +109,7 @@ impl Peer {
             self.partial += read as u64;
             let requests = self.partial / size;
             self.partial %= size;
-            tallies.add(requests, requests * size);
+            tally.add(requests);
             self.replies.push(usize::try_from(requests).unwrap_or(usize::MAX));
             // A read that does not fill the chunk has emptied the socket.
             if !full {

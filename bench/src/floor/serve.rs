@@ -10,14 +10,13 @@ use anyhow::Context;
 use super::{PREAMBLE_WITHIN, Preamble, Traffic, blocking, echo};
 use crate::kinds::Kind;
 use crate::output;
-use crate::probe::Tally;
-use crate::serve::{Side, Tallies};
+use crate::serve::{Side, Tally};
 
 /// A bound listener and its thread.
 #[derive(Debug)]
 pub(crate) struct Served {
     address: SocketAddr,
-    tallies: Arc<Tallies>,
+    tally: Arc<Tally>,
 }
 
 impl Served {
@@ -31,11 +30,11 @@ impl Served {
             format!("cannot listen on {address}: stop what listens there, choose another port, or pass port 0")
         })?;
         let address = listener.local_addr()?;
-        let tallies = Arc::new(Tallies::default());
+        let tally = Arc::new(Tally::default());
         let thread = std::thread::Builder::new().name("floor-serve".into());
-        let counts = tallies.clone();
-        thread.spawn(move || accept(&listener, &counts)).context("cannot start a thread")?;
-        Ok(Arc::new(Served { address, tallies }))
+        let count = tally.clone();
+        thread.spawn(move || accept(&listener, &count)).context("cannot start a thread")?;
+        Ok(Arc::new(Served { address, tally }))
     }
 }
 
@@ -48,8 +47,8 @@ impl Side for Served {
         self.address
     }
 
-    fn tally(&self) -> Tally {
-        self.tallies.total()
+    fn messages(&self) -> u64 {
+        self.tally.total()
     }
 
     fn counters(&self) -> BTreeMap<String, u64> {
@@ -62,23 +61,23 @@ impl Side for Served {
     }
 }
 
-fn accept(listener: &TcpListener, tallies: &Tallies) {
+fn accept(listener: &TcpListener, tally: &Tally) {
     for stream in listener.incoming() {
         // A peer that breaks is noted; the next one is served.
-        if let Err(error) = stream.and_then(|stream| converse(stream, listener, tallies)) {
+        if let Err(error) = stream.and_then(|stream| converse(stream, listener, tally)) {
             output::note(&format!("a connection of the floor broke: {error}"));
         }
     }
 }
 
-fn converse(mut stream: TcpStream, listener: &TcpListener, tallies: &Tallies) -> io::Result<()> {
+fn converse(mut stream: TcpStream, listener: &TcpListener, tally: &Tally) -> io::Result<()> {
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(PREAMBLE_WITHIN))?;
     let preamble = Preamble::read(&mut stream)?;
     stream.set_read_timeout(None)?;
     match preamble.traffic {
-        Traffic::Blocking => blocking::answer(stream, preamble.size, tallies),
-        Traffic::Stream => blocking::receive(stream, preamble.size, tallies),
-        Traffic::Events => echo::serve(stream, listener, preamble.size, tallies),
+        Traffic::Blocking => blocking::answer(stream, preamble.size, tally),
+        Traffic::Stream => blocking::receive(stream, preamble.size, tally),
+        Traffic::Events => echo::serve(stream, listener, preamble.size, tally),
     }
 }

@@ -22,7 +22,7 @@ use crate::control::Client;
 use crate::exit::Exit;
 use crate::host::{self, Limits};
 use crate::kinds::{Kind, Need};
-use crate::probe::{Meter, Tally};
+use crate::probe::Meter;
 use crate::record::Record;
 use crate::{doctor, floor, interrupt, output, parse, text, wire};
 
@@ -113,7 +113,7 @@ pub(crate) fn load(args: &LoadArgs) -> anyhow::Result<Exit> {
     let mut record = Record::of_load(args, &spec, &limits)?;
     let begun = || {
         if !args.child {
-            output::note(&format!("connected; measuring for {}", text::duration(args.duration)));
+            output::note(&format!("connected; measuring for {:?}", args.duration));
         }
     };
     let Some(measured) = measure(&spec, args.control, args.warmup, args.duration, begun)? else {
@@ -178,23 +178,23 @@ fn measure(
     }
 
     control.start()?;
-    own.start(Tally::default())?;
+    own.start(0)?;
     let from = Instant::now();
     recorder.measure();
     begun();
     let waited = recorder.wait(duration)?;
     recorder.cool();
     let elapsed = from.elapsed();
-    let own = own.end(Tally::default(), traffic.counters())?;
+    let own = own.end(0, traffic.counters())?;
     let server = control.end()?;
     recorder.stop();
 
     let latency = recorder.latency()?.filter(|_| spec.workload == Workload::PingPong);
     let answered = latency.as_ref().map_or(0, |latency| latency.count);
-    let (messages, bytes, elapsed_ns) = match spec.workload {
+    let (messages, elapsed_ns) = match spec.workload {
         // Round trips are the load side's business, arrivals the other side's.
-        Workload::PingPong => (answered, answered * spec.size, u64::try_from(elapsed.as_nanos())?),
-        Workload::Stream => (server.messages, server.bytes, server.elapsed_ns),
+        Workload::PingPong => (answered, u64::try_from(elapsed.as_nanos())?),
+        Workload::Stream => (server.messages, server.elapsed_ns),
     };
     if messages == 0 {
         bail!(
@@ -212,7 +212,7 @@ fn measure(
         in_flight: spec.in_flight,
         elapsed_ns,
         messages,
-        bytes,
+        bytes: messages * spec.size,
         latency,
         connect_ns: u64::try_from(connect_ns.as_nanos())?,
         server: server.probe,

@@ -18,15 +18,6 @@ pub(crate) use heap::count_with as count_heap_with;
 
 use kernel::Usage;
 
-/// Messages and payload bytes handled since the process began.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tally {
-    /// Messages (requests, for a ping-pong).
-    pub(crate) messages: u64,
-    /// Payload bytes of them.
-    pub(crate) bytes: u64,
-}
-
 /// One measured interval of one process.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Interval {
@@ -34,8 +25,6 @@ pub(crate) struct Interval {
     pub(crate) elapsed_ns: u64,
     /// Messages handled in it.
     pub(crate) messages: u64,
-    /// Payload bytes of them.
-    pub(crate) bytes: u64,
     /// What it cost.
     pub(crate) probe: Probe,
     /// Heap traffic, when this is the counting binary.
@@ -55,7 +44,7 @@ struct Start {
     at: Instant,
     usage: Usage,
     heap: Option<Heap>,
-    tally: Tally,
+    messages: u64,
 }
 
 impl Meter {
@@ -69,30 +58,30 @@ impl Meter {
         Ok(())
     }
 
-    /// Begins the interval.
+    /// Begins the interval; `messages` were handled before it.
     ///
     /// # Errors
     ///
     /// When the kernel does not tell what was used so far.
-    pub(crate) fn start(&mut self, tally: Tally) -> anyhow::Result<()> {
+    pub(crate) fn start(&mut self, messages: u64) -> anyhow::Result<()> {
         let heap = heap::now();
-        self.start = Some(Start { at: Instant::now(), usage: Usage::now()?, heap, tally });
+        self.start = Some(Start { at: Instant::now(), usage: Usage::now()?, heap, messages });
         Ok(())
     }
 
-    /// Ends the interval. To be called while all peers are connected and traffic flows: threads and resident set are
+    /// Ends the interval; `messages` were handled until now. To be called while all peers are connected and traffic flows: threads and resident set are
     /// read now, after everything that counts for the interval.
     ///
     /// # Errors
     ///
     /// Without a start, or when the kernel does not tell.
-    pub(crate) fn end(&mut self, tally: Tally, counters: BTreeMap<String, u64>) -> anyhow::Result<Interval> {
+    pub(crate) fn end(&mut self, messages: u64, counters: BTreeMap<String, u64>) -> anyhow::Result<Interval> {
         let at = Instant::now();
         let usage = Usage::now()?;
         let heap = heap::now();
         let start = self.start.take().context("the interval was not started")?;
 
-        let messages = tally.messages - start.tally.messages;
+        let messages = messages - start.messages;
         let threads_by_name = kernel::threads_by_name()?;
         let probe = Probe {
             threads: threads_by_name.values().sum(),
@@ -108,7 +97,6 @@ impl Meter {
         Ok(Interval {
             elapsed_ns: u64::try_from((at - start.at).as_nanos())?,
             messages,
-            bytes: tally.bytes - start.tally.bytes,
             probe,
             allocations: start.heap.zip(heap).map(|(before, after)| Allocations {
                 count: after.count - before.count,
@@ -127,13 +115,13 @@ mod tests {
     fn an_interval_holds_what_happened_in_it() {
         let mut meter = Meter::default();
         meter.baseline().unwrap();
-        meter.start(Tally { messages: 5, bytes: 50 }).unwrap();
+        meter.start(5).unwrap();
         let counters = BTreeMap::from([("msgr_recv_messages".to_owned(), 9)]);
-        let interval = meter.end(Tally { messages: 9, bytes: 90 }, counters.clone()).unwrap();
-        assert_eq!((interval.messages, interval.bytes), (4, 40));
+        let interval = meter.end(9, counters.clone()).unwrap();
+        assert_eq!(interval.messages, 4);
         assert_eq!(interval.probe.counters, counters);
         assert!(interval.probe.threads >= 1 && interval.probe.rss > 0 && interval.probe.rss_before > 0);
         assert_eq!(interval.allocations, None);
-        assert!(meter.end(Tally::default(), counters).is_err(), "an interval ends once");
+        assert!(meter.end(9, counters).is_err(), "an interval ends once");
     }
 }

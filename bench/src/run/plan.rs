@@ -10,9 +10,9 @@ use crate::kinds::Kind;
 use crate::record;
 use crate::wire;
 
-/// Measured and unmeasured time and rounds of a run: by default, and with `--quick`.
-const USUAL: (Duration, Duration, u32) = (Duration::from_secs(2), Duration::from_millis(500), 3);
-const QUICK: (Duration, Duration, u32) = (Duration::from_millis(300), Duration::from_millis(100), 1);
+/// Measured and unmeasured time of a sample: by default, and with `--quick`.
+const USUAL: (Duration, Duration) = (Duration::from_secs(2), Duration::from_millis(500));
+const QUICK: (Duration, Duration) = (Duration::from_millis(200), Duration::from_millis(100));
 
 /// Everything a run is asked for, with defaults filled in.
 #[derive(Clone, Debug)]
@@ -38,11 +38,11 @@ pub(crate) struct Task {
 impl Settings {
     /// What `args` ask for.
     pub(super) fn new(args: &RunArgs) -> Settings {
-        let (duration, warmup, rounds) = if args.quick { QUICK } else { USUAL };
+        let (duration, warmup) = if args.quick { QUICK } else { USUAL };
         Settings {
             duration: args.duration.unwrap_or(duration),
             warmup: args.warmup.unwrap_or(warmup),
-            rounds: args.rounds.unwrap_or(rounds),
+            rounds: args.rounds,
             seed: args.seed.unwrap_or_else(|| fastrand::u64(..)),
             points: points(args),
         }
@@ -184,8 +184,8 @@ mod tests {
 
     #[test]
     fn what_is_given_beats_what_quick_means() {
-        let settings = settings("--quick --rounds 2");
-        assert_eq!((settings.duration, settings.rounds), (QUICK.0, 2));
+        let settings = settings("--quick --duration 1s");
+        assert_eq!((settings.duration, settings.warmup), (Duration::from_secs(1), QUICK.1));
     }
 
     #[test]

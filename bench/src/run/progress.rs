@@ -25,7 +25,7 @@ impl Progress {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(Some(all as u64), ProgressDrawTarget::stderr());
             // The template is a constant; without a style the bar would merely look plain.
-            if let Ok(style) = ProgressStyle::with_template("{bar:24} {pos}/{len}  {msg}") {
+            if let Ok(style) = ProgressStyle::with_template("{bar:24} {pos}/{len}  {wide_msg}") {
                 bar.set_style(style);
             }
             bar
@@ -36,7 +36,8 @@ impl Progress {
     /// `what` is being measured now.
     pub(crate) fn now(&self, what: &str) {
         if let Some(bar) = &self.bar {
-            bar.set_message(format!("{}, now {what}", self.left()));
+            let words: Vec<_> = what.split_whitespace().collect();
+            bar.set_message(format!("{}, now {}", self.left(), words.join(" ")));
         }
     }
 

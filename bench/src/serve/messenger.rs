@@ -9,9 +9,8 @@ use bytes::Bytes;
 use msgr::Config;
 use msgr::{Connection, Dispatcher, EntityName, Events, Message, Messenger, MessengerFactory, Policy, Setup};
 
-use super::{Side, Tallies};
+use super::{Side, Tally};
 use crate::kinds::Kind;
-use crate::probe::Tally;
 use crate::wire::{CREDIT, REPLY, REPLY_BYTES, REQUEST, STREAM, STREAM_MARK, payload};
 
 /// A bound and started messenger, `osd.0` with nonce 0.
@@ -39,7 +38,7 @@ impl Served {
             .with_context(|| format!("cannot make a messenger of kind {}", kind.name()))?;
         messenger.set_default_policy(Policy::stateless_server());
         let bound = messenger.bind(address)?;
-        let echo = Arc::new(Echo { reply: payload(REPLY_BYTES), tallies: Tallies::default() });
+        let echo = Arc::new(Echo { reply: payload(REPLY_BYTES), tally: Tally::default() });
         messenger.add_dispatcher_head(echo.clone());
         messenger.start()?;
         let address = bound.socket.unwrap_or(address);
@@ -56,8 +55,8 @@ impl Side for Served {
         self.address
     }
 
-    fn tally(&self) -> Tally {
-        self.echo.tallies.total()
+    fn messages(&self) -> u64 {
+        self.echo.tally.total()
     }
 
     fn counters(&self) -> BTreeMap<String, u64> {
@@ -74,7 +73,7 @@ impl Side for Served {
 /// Answers requests and grants credit, from the thread that received them.
 struct Echo {
     reply: Bytes,
-    tallies: Tallies,
+    tally: Tally,
 }
 
 impl Dispatcher for Echo {
@@ -87,7 +86,7 @@ impl Dispatcher for Echo {
     }
 
     fn ms_fast_dispatch(&self, connection: &Connection, message: Message) {
-        self.tallies.add(1, message.data.len() as u64);
+        self.tally.add(1);
         let answer = match message.kind {
             REQUEST => Message::new(REPLY).with_data(self.reply.clone()),
             STREAM_MARK => Message::new(CREDIT),

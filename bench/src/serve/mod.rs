@@ -17,10 +17,9 @@ use serde::{Deserialize, Serialize};
 use crate::cli::ServeArgs;
 use crate::exit::Exit;
 use crate::kinds::Kind;
-use crate::probe::Tally;
 use crate::{control, floor, host, interrupt, output, parse};
 
-pub(crate) use tally::{Tallies, thread_number};
+pub(crate) use tally::{Tally, thread_number};
 
 /// Something that peers can connect to and that counts what it handles.
 pub(crate) trait Side: Send + Sync {
@@ -30,8 +29,8 @@ pub(crate) trait Side: Send + Sync {
     /// Where its peers dial.
     fn address(&self) -> SocketAddr;
 
-    /// What it has handled so far.
-    fn tally(&self) -> Tally;
+    /// Messages handled so far.
+    fn messages(&self) -> u64;
 
     /// The messenger's own counters; empty for the floor.
     fn counters(&self) -> BTreeMap<String, u64>;

@@ -5,41 +5,28 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use crossbeam::utils::CachePadded;
 
-use crate::probe::Tally;
-
 /// Cells to count in. More threads than that share them, which costs time and no counts.
 const CELLS: usize = 64;
 
-#[derive(Debug, Default)]
-struct Cells {
-    messages: AtomicU64,
-    bytes: AtomicU64,
-}
-
-/// Messages and bytes, counted by any number of threads.
+/// A number of messages, counted by any number of threads.
 #[derive(Debug)]
-pub(crate) struct Tallies(Box<[CachePadded<Cells>]>);
+pub(crate) struct Tally(Box<[CachePadded<AtomicU64>]>);
 
-impl Default for Tallies {
-    fn default() -> Tallies {
-        Tallies((0..CELLS).map(|_| CachePadded::default()).collect())
+impl Default for Tally {
+    fn default() -> Tally {
+        Tally((0..CELLS).map(|_| CachePadded::default()).collect())
     }
 }
 
-impl Tallies {
-    /// Counts messages and their payload bytes.
-    pub(crate) fn add(&self, messages: u64, bytes: u64) {
-        let cell = &self.0[thread_number() % CELLS];
-        cell.messages.fetch_add(messages, Relaxed);
-        cell.bytes.fetch_add(bytes, Relaxed);
+impl Tally {
+    /// Counts messages.
+    pub(crate) fn add(&self, messages: u64) {
+        self.0[thread_number() % CELLS].fetch_add(messages, Relaxed);
     }
 
-    /// The sums so far.
-    pub(crate) fn total(&self) -> Tally {
-        self.0.iter().fold(Tally::default(), |sum, cell| Tally {
-            messages: sum.messages + cell.messages.load(Relaxed),
-            bytes: sum.bytes + cell.bytes.load(Relaxed),
-        })
+    /// The sum so far.
+    pub(crate) fn total(&self) -> u64 {
+        self.0.iter().map(|cell| cell.load(Relaxed)).sum()
     }
 }
 
@@ -62,13 +49,12 @@ mod tests {
 
     #[test]
     fn nothing_is_lost_when_threads_share_cells() {
-        let tallies = Tallies::default();
+        let tally = Tally::default();
         std::thread::scope(|scope| {
             for _ in 0..CELLS + 7 {
-                scope.spawn(|| (0..100).for_each(|_| tallies.add(1, 3)));
+                scope.spawn(|| (0..100).for_each(|_| tally.add(3)));
             }
         });
-        let messages = 100 * (CELLS as u64 + 7);
-        assert_eq!(tallies.total(), Tally { messages, bytes: 3 * messages });
+        assert_eq!(tally.total(), 300 * (CELLS as u64 + 7));
     }
 }
