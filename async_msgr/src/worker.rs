@@ -114,7 +114,8 @@ impl Worker {
                 }
             }
         }
-        let timeout = self.shared.timers.until_next(Instant::now());
+        // The turn's own time: a timer may be late by the length of a turn.
+        let timeout = self.shared.timers.until_next(self.shared.now);
         let timeout = if self.mailbox.before_sleep() { no_time } else { timeout };
         let result = self.shared.driver.wait(ready, timeout);
         self.mailbox.after_sleep();

@@ -322,9 +322,10 @@ impl Link {
             self.dispatch(&connection, received, &mut batch);
             let counters = self.core.counters();
             add(&counters.msgr_recv_messages, messages);
+            let done = Instant::now();
             add_time(&counters.msgr_running_recv_time, decoded - begun);
-            add_time(&counters.msgr_running_fast_dispatch_time, decoded.elapsed());
-            add_time(&counters.msgr_running_total_time, begun.elapsed());
+            add_time(&counters.msgr_running_fast_dispatch_time, done - decoded);
+            add_time(&counters.msgr_running_total_time, done - begun);
             match outcome {
                 Ok(Decoded::BatchFull) => {}
                 Ok(Decoded::NeedBytes) => break Ok(false),
