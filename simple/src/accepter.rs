@@ -90,10 +90,15 @@ impl Shared {
             if self.stopping.load(Relaxed) {
                 return;
             }
-            let result = accepted.and_then(|(socket, peer)| begin(core, reaper, socket, &peer));
-            match result.map_err(|error| (error.kind(), error)) {
-                Ok(()) | Err((io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted, _)) => {}
-                Err((_, error)) => {
+            match accepted {
+                Ok((socket, peer)) => {
+                    if let Err(error) = begin(core, reaper, socket, &peer) {
+                        tracing::debug!(%error, "a peer left before it was accepted");
+                    }
+                }
+                Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted) => {
+                }
+                Err(error) => {
                     tracing::warn!(%error, pause = ?ERROR_PAUSE, "cannot accept; if files ran out, raise ulimit -n");
                     thread::park_timeout(ERROR_PAUSE);
                 }

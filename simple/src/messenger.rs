@@ -39,7 +39,7 @@ impl SimpleMessenger {
     /// Makes a messenger. It has no threads until it is used.
     ///
     /// # Errors
-    /// None at present; the caller cannot know.
+    /// None at present: what the host may refuse is asked for when it is needed.
     pub fn new(setup: Setup) -> Result<SimpleMessenger, Error> {
         let inner = Arc::new(Inner {
             core: Core::new(setup),

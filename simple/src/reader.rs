@@ -22,10 +22,12 @@ struct Reader<'a> {
 
 /// Reads the link that waits in `pipe` until it ends, and returns its session if it ever had one.
 pub(crate) fn run(pipe: &Pipe) -> Option<Arc<Session>> {
-    /// Tells the writer, even if a dispatcher panics.
+    /// Ends the writing too, even if a dispatcher panics. Last of all: whoever sees the end of the stream, or is a writer
+    /// that was blocked, finds the session told and the loss counted.
     struct End<'a>(&'a Pipe);
     impl Drop for End<'_> {
         fn drop(&mut self) {
+            self.0.hang_up();
             self.0.end_reading();
         }
     }
@@ -34,9 +36,6 @@ pub(crate) fn run(pipe: &Pipe) -> Option<Arc<Session>> {
     let Err(cause) = Reader { pipe, link: &mut link, socket: &socket, ahead: ReadAhead::new() }.read();
     let session = link.session().cloned();
     link.lost(cause, Instant::now());
-    // Only now does the peer see the end, and a writer that is blocked on the socket: whoever acts on that finds the
-    // session told and the loss counted.
-    pipe.hang_up();
     session
 }
 

@@ -6,6 +6,10 @@ use std::thread::{self, JoinHandle};
 
 use msgr::{Core, Error};
 
+/// Smallest stack a thread is given, bytes. With less, a dispatcher's callbacks would hardly fit, and a stack that
+/// overflows ends the process.
+const STACK_MIN: usize = 128 << 10;
+
 thread_local! {
     /// Address of the core whose messenger this thread belongs to; 0 in foreign threads. The messenger outlives its
     /// threads, so the address is not somebody else's.
@@ -22,7 +26,7 @@ pub(crate) fn spawn<T: Send + 'static>(
     body: impl FnOnce() -> T + Send + 'static,
 ) -> Result<JoinHandle<T>, Error> {
     let owner = ptr::from_ref(core).addr();
-    let stack = usize::try_from(core.config().ms_rwthread_stack_bytes).unwrap_or(usize::MAX);
+    let stack = usize::try_from(core.config().ms_rwthread_stack_bytes).unwrap_or(usize::MAX).max(STACK_MIN);
     let owned = move || {
         OWNER.set(owner);
         body()

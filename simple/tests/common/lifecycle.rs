@@ -1,10 +1,12 @@
 //! Cases: beginning, end, and beginning again.
 
-use std::net::{SocketAddr, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use msgr::{EntityName, Error, Message, Messenger, MessengerFactory, Policy, Setup};
+use msgr::{EntityAddr, EntityName, Error, Message, Messenger, MessengerFactory, Policy, Setup};
+
+use socket2::{Domain, Socket, Type};
 
 use super::{Heard, Plan, echo, loopback};
 
@@ -99,14 +101,18 @@ pub fn a_messenger_can_be_started_again_after_its_end(factory: &dyn MessengerFac
 /// The end does not wait for peers that are being dialled or are still in their handshake.
 pub fn the_end_does_not_wait_for_half_open_connections(factory: &dyn MessengerFactory) {
     // Its backlog takes the dial; nobody ever answers.
-    let silent = std::net::TcpListener::bind(loopback()).unwrap();
+    let silent = TcpListener::bind(loopback()).unwrap();
     let client = Plan::client(Policy::lossless_client()).start(factory);
-    client.connect(msgr::EntityAddr::new(silent.local_addr().unwrap(), 0));
+    client.connect(EntityAddr::new(silent.local_addr().unwrap(), 0));
     let server = Plan::server(Policy::stateless_server()).start(factory);
     let _half_open = super::raw::dial(server.socket());
-    // An address of a documentation network: packets vanish, or are refused at once.
-    let nowhere: SocketAddr = "192.0.2.1:6800".parse().unwrap();
-    client.connect(msgr::EntityAddr::new(nowhere, 0));
+    // Its backlog is full, so that TCP itself goes on trying.
+    let full = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    full.bind(&loopback().into()).unwrap();
+    full.listen(0).unwrap();
+    let full_at = full.local_addr().unwrap().as_socket().unwrap();
+    let _in_its_backlog = TcpStream::connect(full_at).unwrap();
+    client.connect(EntityAddr::new(full_at, 0));
     client.end();
     server.end();
 }
