@@ -23,6 +23,9 @@ const LINES_AHEAD: usize = 64;
 /// How often a child that is to end is looked at.
 const REAP_EVERY: Duration = Duration::from_millis(5);
 
+/// How long a child that has closed its output may take to end, before it is said that it did not.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
+
 /// Why a child did not do its part.
 #[derive(Debug)]
 pub(super) enum ChildError {
@@ -144,7 +147,7 @@ impl Child {
     /// What it said before it ended: its error, or how it ended.
     fn last_words(&mut self) -> String {
         // Its pipes are closed, so it is ending; a moment more tells how.
-        let status = self.wait(Duration::from_secs(1));
+        let status = self.wait(LAST_MOMENT);
         self.kill();
         let said = self.stderr.take().and_then(|stderr| stderr.join().ok()).unwrap_or_default();
         let error = said.lines().rev().find_map(|line| line.strip_prefix(ERROR_PREFIX));

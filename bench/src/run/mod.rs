@@ -200,3 +200,35 @@ impl Running {
         Ok(if interrupted { Exit::Interrupted } else { Exit::Done })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use msgr_reports::record::{Plan, Run};
+
+    fn running(failures: &[&str]) -> Running {
+        let zero = Duration::ZERO;
+        Running {
+            record: Record::new(Plan::default(), &Limits::read()).unwrap(),
+            taking: Taking { program: PathBuf::new(), warmup: zero, duration: zero, pin: Pin::None },
+            counting: None,
+            failures: failures.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    #[test]
+    fn a_run_that_measured_nothing_is_an_error_with_the_first_reason_and_leaves_its_record() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = running(&["no ports", "no threads"]).end(dir.path(), false).expect_err("nothing was measured");
+        assert!(error.to_string().ends_with("no ports"), "{error}");
+        assert_eq!(Exit::of(&error), Exit::Error);
+        assert!(!Run::load(&dir.path().join(record::FILE_NAME)).unwrap().partial);
+    }
+
+    #[test]
+    fn a_run_that_is_interrupted_before_its_first_sample_is_partial_and_no_error() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(running(&[]).end(dir.path(), true).unwrap(), Exit::Interrupted);
+        assert!(Run::load(&dir.path().join(record::FILE_NAME)).unwrap().partial);
+    }
+}
