@@ -1,8 +1,10 @@
 //! Cases: beginning, end, and beginning again.
 
-use std::net::{TcpListener, TcpStream};
+use std::fs;
+use std::net::{IpAddr, TcpListener, TcpStream};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, OnceLock};
+use std::thread;
 
 use msgr::{EntityAddr, EntityName, Error, Message, Messenger, MessengerFactory, Policy, Setup};
 
@@ -113,6 +115,13 @@ pub fn the_end_does_not_wait_for_half_open_connections(factory: &dyn MessengerFa
     let full_at = full.local_addr().unwrap().as_socket().unwrap();
     let _in_its_backlog = TcpStream::connect(full_at).unwrap();
     client.connect(EntityAddr::new(full_at, 0));
+    // Until both dials are under way: one accepted and unanswered, one that the kernel lists as SYN_SENT (02).
+    let _unanswered = silent.accept().unwrap();
+    let IpAddr::V4(ip) = full_at.ip() else { unreachable!("it was bound to an IPv4 address") };
+    let under_way = format!("{:08X}:{:04X} 02", u32::from_ne_bytes(ip.octets()), full_at.port());
+    while !fs::read_to_string("/proc/net/tcp").unwrap().contains(&under_way) {
+        thread::yield_now();
+    }
     client.end();
     server.end();
 }
