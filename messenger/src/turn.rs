@@ -44,17 +44,15 @@ pub(crate) fn transmit(driver: Arc<dyn Driver>) {
 
 impl Drop for TurnGuard {
     fn drop(&mut self) {
-        let mut waiting = TURN.with_borrow_mut(|turn| {
+        let waiting = TURN.with_borrow_mut(|turn| {
             turn.depth -= 1;
-            if turn.depth == 0 { std::mem::take(&mut turn.waiting) } else { Vec::new() }
+            (turn.depth == 0 && !turn.waiting.is_empty()).then(|| std::mem::take(&mut turn.waiting))
         });
-        if waiting.is_empty() {
-            return;
-        }
+        let Some(mut waiting) = waiting else { return };
         for driver in waiting.drain(..) {
             driver.transmit();
         }
-        // The list's allocation is kept for the next turn.
+        // The list's allocation is kept for the next turn that needs one.
         TURN.with_borrow_mut(|turn| {
             if turn.waiting.capacity() < waiting.capacity() && turn.waiting.is_empty() {
                 turn.waiting = waiting;

@@ -18,6 +18,8 @@ use super::node::Node;
 
 /// Turns after which a net that still moves is taken to spin. The longest test needs a few thousand.
 const TURNS_MAX: usize = 200_000;
+/// Reads of one actor before the next has its turn.
+const READS_MAX: usize = 8;
 
 /// What a driver was told and has not done yet.
 #[derive(Default)]
@@ -346,7 +348,16 @@ impl Net {
             self.process(at);
             moved = true;
         }
-        moved |= self.read_wire(at);
+        for _ in 0..READS_MAX {
+            if !self.read_wire(at) {
+                break;
+            }
+            moved = true;
+        }
+        // The next actor reads into the same buffer.
+        if let Some(link) = &mut self.actors[at].link {
+            link.settle();
+        }
         moved | self.write_wire(at, told.transmit.swap(false, SeqCst))
     }
 
@@ -378,9 +389,6 @@ impl Net {
             return true;
         }
         self.process(at);
-        if let Some(link) = &mut self.actors[at].link {
-            link.settle();
-        }
         true
     }
 
