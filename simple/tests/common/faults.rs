@@ -118,8 +118,7 @@ pub fn an_idle_connection_times_out(factory: &dyn MessengerFactory) {
     server.reset();
 }
 
-/// What is sent while the peer does not answer is not lost to the hang-up of its socket: the end comes although a
-/// write blocks.
+/// The end comes although a write is blocked by a peer that does not read.
 pub fn a_blocked_write_does_not_delay_the_end(factory: &dyn MessengerFactory) {
     let server = Plan::server(Policy::stateless_server());
     let (release, hold) = std::sync::mpsc::channel::<()>();
@@ -135,7 +134,7 @@ pub fn a_blocked_write_does_not_delay_the_end(factory: &dyn MessengerFactory) {
     for _ in 0..4 {
         connection.send_message(Message::new(1).with_data(vec![0; 16 << 20])).unwrap();
     }
-    // Until the socket's buffers are full; they hold far less than what was sent.
+    // Until the writing has begun; the socket's buffers hold far less than what was sent.
     while client.messenger.stats().msgr_send_bytes == 0 {
         thread::yield_now();
     }
