@@ -19,7 +19,7 @@ impl Connection {
     /// Queues a message. Returns at once; a message sent on a closed connection is dropped and counted.
     ///
     /// # Errors
-    /// [`Error::QueueFull`] when the peer does not keep up.
+    /// [`Error::QueueFull`] when the peer does not keep up; misuse, when a section is longer than its length can tell.
     pub fn send_message(&self, message: Message) -> Result<(), Error> {
         self.0.send(message)
     }

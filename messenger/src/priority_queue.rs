@@ -103,8 +103,8 @@ impl<T> PriorityQueue<T> {
     fn distribute(&mut self, cost: u64) {
         let total: u64 = self.fair.keys().map(|priority| u64::from(*priority)).sum();
         for (priority, level) in &mut self.fair {
-            let share = u64::from(*priority) * cost / total.max(1) + 1;
-            level.tokens = (level.tokens + share).min(self.max_tokens);
+            let share = u64::from(*priority).saturating_mul(cost) / total.max(1) + 1;
+            level.tokens = level.tokens.saturating_add(share).min(self.max_tokens);
         }
     }
 

@@ -9,7 +9,7 @@ use common::script::{Acceptor, Connector, addr, connect, frame, greeting, hello,
 use common::{Net, Node};
 use msgr::session::{Incoming, Next, RecvHalf, RecvParams};
 use msgr::wire::{Stamp, features, frame as small, tag};
-use msgr::{Config, EntityName, Messenger, PeerError, Policy};
+use msgr::{Config, EntityName, Message, Messenger, PeerError, Policy, Setup};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -195,6 +195,23 @@ proptest! {
         let acceptor = Acceptor::dialled_by(&mut net, &node, addr(OTHER, 0));
         net.write(acceptor.wire, 1, &[said[..good].concat(), bytes].concat());
         net.run();
+    }
+}
+
+#[test]
+fn options_without_measure_are_survived() {
+    for prefetch in [0, u64::MAX] {
+        let mut net = Net::new();
+        let config = Config { ms_tcp_prefetch_max_size: prefetch, ..Config::default() };
+        let setup = Setup::new(EntityName::osd(1)).with_config(config);
+        let server = net.node_with(setup, NODE, Policy::stateless_server());
+        let client = net.node(EntityName::client(1), PEER, Policy::lossy_client());
+        let connection = client.connect(&server);
+        for tid in [1, 2] {
+            connection.send_message(Message::new(1).with_tid(tid).with_data(vec![0; SECTION_MAX])).unwrap();
+        }
+        net.run();
+        assert_eq!(server.tids(), [1, 2]);
     }
 }
 

@@ -130,6 +130,9 @@ impl Session {
         if message.compat_version == 0 {
             message.compat_version = message.version;
         }
+        if [&message.front, &message.middle, &message.data].iter().any(|section| section.len() > u32::MAX as usize) {
+            return Err(Error::Misuse("a section of a message holds less than 4 GiB"));
+        }
         message.source = Some(self.core.my_name());
         // Sent on, it is another message: it leaves the throttles it came through, here and not under a lock later.
         message.permits = Permits::default();

@@ -18,7 +18,7 @@ use super::readahead::{ReadAhead, ReadInto};
 
 /// Bodies from this size up are read into a buffer of their own unless they are complete already.
 const DIRECT_MIN: usize = 4 << 10;
-/// First allocation for such a body; doubled as it fills.
+/// First allocation for such a body, doubled as it fills; also the most that is read ahead behind one.
 const DIRECT_STEP: usize = 256 << 10;
 /// Bodies from this size up make the next chunk read small: what follows is likely as large, and whatever of it lands
 /// in the chunk must be copied out again.
@@ -113,7 +113,9 @@ impl RecvHalf {
             crc_data: config.ms_crc_data,
             front_max: config.ms_max_front_bytes,
             data_max: config.ms_max_data_bytes,
-            prefetch: usize::try_from(config.ms_tcp_prefetch_max_size).unwrap_or(usize::MAX).max(HEADER_LEN),
+            prefetch: usize::try_from(config.ms_tcp_prefetch_max_size)
+                .unwrap_or(DIRECT_STEP)
+                .clamp(HEADER_LEN, DIRECT_STEP),
             bulk: false,
         }
     }
@@ -148,7 +150,7 @@ impl RecvHalf {
     ) -> Result<(usize, usize), E> {
         if let Some(Body { own: Some(own), len, .. }) = &mut self.body {
             if own.len() == own.capacity() {
-                let want = *len - own.len() + self.prefetch;
+                let want = len.saturating_sub(own.len()) + self.prefetch;
                 own.reserve_exact(want.min(own.len()));
             }
             let room = own.capacity() - own.len();
