@@ -13,7 +13,7 @@ pub const PRIORITY_DEFAULT: u16 = 127;
 pub const PRIORITY_LOW: u16 = 64;
 /// Above ordinary messages.
 pub const PRIORITY_HIGH: u16 = 196;
-/// Above everything; also what replayed messages are sent with.
+/// Above everything but replayed messages, which go first whatever their priority.
 pub const PRIORITY_HIGHEST: u16 = 255;
 
 /// A message: a typed header and three payload sections.
