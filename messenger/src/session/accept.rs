@@ -118,7 +118,7 @@ impl Core {
             old_driver: state.driver.replace((driver.0, Arc::clone(&driver.1))),
             was_open: state.phase == Phase::Open,
             lost: None,
-            known: state.is_known(),
+            known: state.handed_out,
         };
         state.drop_link();
         if session_reset {
@@ -198,8 +198,15 @@ impl Session {
     /// RESETSESSION: the peer does not know this session any more.
     pub(crate) fn reset_by_peer(self: &Arc<Session>, generation: u64) {
         let core = self.core();
-        let lost = self.with_link(generation, |state| state.reset(core.random()));
-        if let Some(lost) = lost {
+        let lost = self.with_link(generation, |state| {
+            if state.opened {
+                return Some(state.reset(core.random()));
+            }
+            // Only an opening was begun, by a link that broke: what is queued was never sent, and nobody forgot it.
+            state.connect_seq = 0;
+            None
+        });
+        if let Some(lost) = lost.flatten() {
             add(&core.counters().msgr_drop_reset_messages, lost);
             core.discard_queued(self);
             core.queue_event(Event::RemoteReset, self);

@@ -298,7 +298,7 @@ impl Session {
             self.publish(&state);
             return;
         }
-        let known = state.is_known();
+        let known = state.handed_out;
         self.finish(&mut state);
         drop(state);
         self.core.forget(self);
@@ -318,6 +318,7 @@ impl Session {
         state.backoff = std::time::Duration::ZERO;
         state.not_before = None;
         state.opened = true;
+        state.handed_out = true;
         // The stack transmits right after the handshake, whether or not anything waits.
         state.writer = Writer::Scheduled;
         self.core.connection_began();

@@ -110,9 +110,9 @@ pub(crate) struct State {
     pub(crate) not_before: Option<Instant>,
     /// Who moves the bytes, with its number.
     pub(crate) driver: Option<(u64, Arc<dyn Driver>)>,
-    /// Was open at least once.
+    /// Was open since it began or was reset: there is something that can be forgotten.
     pub(crate) opened: bool,
-    /// The application dialled it, or was given a handle by address.
+    /// The application may hold a handle, from a dial, by address or since an opening: it is to hear of resets.
     pub(crate) handed_out: bool,
     /// A link that dials is under way.
     pub(crate) dialling: bool,
@@ -157,11 +157,6 @@ impl State {
         !self.policy.server && !self.peer_addr.is_blank_ip() && self.peer_addr.port() != 0
     }
 
-    /// Whether the application may hold a handle, and is to hear of resets.
-    pub(crate) fn is_known(&self) -> bool {
-        self.opened || self.handed_out
-    }
-
     /// Takes the receive half back from a reader whose last sequence number was `in_seq`.
     pub(crate) fn give_back(&mut self, in_seq: u64) {
         self.in_seq = match self.in_seq {
@@ -186,6 +181,7 @@ impl State {
     pub(crate) fn reset(&mut self, random: u32) -> u64 {
         let out_seq = if self.features & features::MSG_AUTH != 0 { u64::from(random >> 1) } else { 0 };
         self.connect_seq = 0;
+        self.opened = false;
         self.control = Control::default();
         self.in_seq = match self.in_seq {
             InSeq::Home(_) => InSeq::Home(0),
