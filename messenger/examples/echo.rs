@@ -27,8 +27,9 @@ struct Inbox(Mutex<Sender<Message>>);
 
 impl Dispatcher for Inbox {
     fn ms_dispatch(&self, _: &Connection, message: Message) -> Option<Message> {
-        let sent = self.0.lock().map(|inbox| inbox.send(message));
-        drop(sent); // nobody listens any more when main has returned
+        if let Ok(inbox) = self.0.lock() {
+            drop(inbox.send(message)); // nobody listens any more when main has returned
+        }
         None
     }
 }
@@ -53,7 +54,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     client.connect_to(EntityType::OSD, address)?.send_message(Message::new(1).with_data("hello"))?;
     println!("{address} echoed {:?}", replies.recv()?.data);
 
-    [&client, &server].map(|messenger| messenger.shutdown());
+    client.shutdown();
+    server.shutdown();
     client.wait()?;
     Ok(server.wait()?)
 }
