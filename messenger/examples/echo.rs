@@ -27,9 +27,8 @@ struct Inbox(Mutex<Sender<Message>>);
 
 impl Dispatcher for Inbox {
     fn ms_dispatch(&self, _: &Connection, message: Message) -> Option<Message> {
-        if let Ok(inbox) = self.0.lock() {
-            drop(inbox.send(message)); // nobody listens any more when main has returned
-        }
+        let Ok(inbox) = self.0.lock() else { return None };
+        drop(inbox.send(message)); // nobody listens any more when main has returned
         None
     }
 }
