@@ -46,6 +46,17 @@ fn message(c: &mut Criterion) {
     }
 }
 
+/// What the net itself costs: a turn of two connected messengers with nothing to say. `message` with batches of one
+/// contains two of these.
+fn idle_turn(c: &mut Criterion) {
+    let mut net = Net::new();
+    let server = net.node(EntityName::osd(1), "10.0.0.1:6800", Policy::stateless_server());
+    let client = net.node(EntityName::client(1), "10.0.0.2:6800", Policy::lossy_client());
+    client.connect(&server);
+    net.run();
+    c.bench_function("idle_turn", |b| b.iter(|| net.turn()));
+}
+
 /// A header and a footer with their crcs, as each message has them.
 fn encode(c: &mut Criterion) {
     let data = [7; 64];
@@ -94,6 +105,6 @@ fn crc(c: &mut Criterion) {
 criterion_group! {
     name = protocol;
     config = Criterion::default().warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
-    targets = message, encode, decode, crc
+    targets = message, idle_turn, encode, decode, crc
 }
 criterion_main!(protocol);
