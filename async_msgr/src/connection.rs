@@ -1,9 +1,9 @@
 //! What a session can reach of its connection: the write side, and the way to the worker.
 
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use msgr::Core;
@@ -20,6 +20,9 @@ use crate::worker_pool::Placement;
 const WRITES_PER_TURN: usize = 16;
 /// Bytes in the outbox below which more are encoded before the next write, so that writes stay large.
 const LOW_WATER: usize = 64 << 10;
+/// A thread that sends again so soon, with nothing heard from the peer in between, is streaming: the worker then writes for
+/// it, many messages at a time, instead of a system call for each. About what it takes to wake the worker.
+const STREAMING_WITHIN: Duration = Duration::from_micros(100);
 /// Token of a connection that has no slot.
 const NO_TOKEN: usize = usize::MAX;
 
@@ -42,6 +45,8 @@ pub(crate) struct Connection {
     placement: Placement,
     stack: Arc<dyn NetworkStack>,
     token: AtomicUsize,
+    /// Something arrived since a thread last wrote inline.
+    heard: AtomicBool,
     write: Mutex<Write>,
     /// Keeps the messenger's `wait` waiting.
     _alive: Alive,
@@ -71,6 +76,7 @@ impl Connection {
             placement,
             stack,
             token: AtomicUsize::new(NO_TOKEN),
+            heard: AtomicBool::new(true),
             write: Mutex::default(),
             _alive: alive,
         })
@@ -94,6 +100,21 @@ impl Connection {
         if let Some(me) = self.me.upgrade() {
             self.placement.mailbox().send(command(me));
         }
+    }
+
+    /// Something arrived.
+    pub(crate) fn hear(&self) {
+        self.heard.store(true, Relaxed);
+    }
+
+    /// Whether a thread other than the worker should write now.
+    fn should_write_inline(&self) -> bool {
+        if !self.core.config().ms_async_send_inline {
+            return false;
+        }
+        let write = self.write();
+        let alone = || write.last.is_none_or(|last| last.elapsed() >= STREAMING_WITHIN);
+        write.can_send_inline() && (self.heard.swap(false, Relaxed) || alone())
     }
 
     pub(crate) fn write(&self) -> MutexGuard<'_, Write> {
@@ -204,8 +225,7 @@ impl Write {
 
 impl Driver for Connection {
     fn transmit(&self) {
-        let inline = self.core.config().ms_async_send_inline;
-        if worker::is_current(self.placement.mailbox()) || inline && self.write().can_send_inline() {
+        if worker::is_current(self.placement.mailbox()) || self.should_write_inline() {
             self.transmit_here();
         } else {
             self.post(Command::Transmit);

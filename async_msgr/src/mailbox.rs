@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use msgr::Core;
 use msgr::session::Session;
 
 use crate::connection::Connection;
@@ -28,8 +29,8 @@ pub(crate) enum Command {
     HangUp(Arc<Connection>),
     /// Accept connections.
     Listen(Box<Processor>),
-    /// Stop accepting for the listener with this number.
-    Unlisten(u64),
+    /// Stop accepting for this messenger.
+    Unlisten(Arc<Core>),
     /// End the worker.
     Stop,
 }

@@ -46,8 +46,8 @@ pub struct AsyncMessenger {
 struct Lifecycle {
     /// Bound and not yet accepting.
     bound: Option<Box<dyn ServerSocket>>,
-    /// Accepting, by the processor with this number.
-    listening: Option<u64>,
+    /// Accepting.
+    listening: bool,
     shut_down: bool,
 }
 
@@ -162,8 +162,8 @@ impl AsyncMessenger {
     fn unlisten(&self) {
         let mut state = self.lock();
         state.bound = None;
-        if let Some(id) = state.listening.take() {
-            self.dialer.pool.first().send(Command::Unlisten(id));
+        if std::mem::take(&mut state.listening) {
+            self.dialer.pool.first().send(Command::Unlisten(Arc::clone(&self.core)));
         }
     }
 }
@@ -200,10 +200,8 @@ impl Messenger for AsyncMessenger {
     fn ready(&self) {
         let mut state = self.lock();
         let Some(socket) = state.bound.take() else { return };
-        let id = self.core.next_id();
-        state.listening = Some(id);
+        state.listening = true;
         let processor = Processor {
-            id,
             socket,
             core: Arc::clone(&self.core),
             pool: Arc::downgrade(&self.dialer.pool),
@@ -226,6 +224,9 @@ impl Messenger for AsyncMessenger {
             return Err(Error::Misuse("wait from one of the messenger's own threads would wait for itself"));
         }
         let mut state = self.lock();
+        if !self.core.is_started() && !state.shut_down {
+            return Ok(());
+        }
         while !state.shut_down {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }

@@ -31,7 +31,6 @@ pub(crate) enum Accepting {
 
 /// See the module.
 pub(crate) struct Processor {
-    pub(crate) id: u64,
     pub(crate) socket: Box<dyn ServerSocket>,
     pub(crate) core: Arc<Core>,
     /// Weak: the pool's workers own the processor.

@@ -163,6 +163,7 @@ impl Slot {
                 }
                 Err(_) => return self.lose(Cause::Closed, shared),
             };
+            self.connection.hear();
             if self.process(shared) == Next::Remove {
                 return Next::Remove;
             }
@@ -289,8 +290,9 @@ impl Slot {
             if let Err(error) = wire.socket.deregister(&mut *shared.driver, self.token) {
                 tracing::warn!(%error, "cannot stop watching a connection");
             }
-            wire.socket.shutdown();
             wire.link.lost(cause, shared.now);
+            // Only now does the peer see the end: whoever acts on that finds the session told and the loss counted.
+            wire.socket.shutdown();
         }
         self.step(shared)
     }

@@ -9,6 +9,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use msgr::Core;
 use msgr::session::{ReadAhead, Session};
 use slab::Slab;
 
@@ -167,7 +168,7 @@ impl Worker {
             Command::Resume(connection) => self.with_slot(&connection, Slot::resume),
             Command::HangUp(connection) => self.with_slot(&connection, Slot::hang_up),
             Command::Listen(processor) => self.listen(processor),
-            Command::Unlisten(id) => self.unlisten(id),
+            Command::Unlisten(core) => self.unlisten(&core),
             Command::Stop => {}
         }
     }
@@ -217,8 +218,9 @@ impl Worker {
         self.on_ready(Ready { token, readable: true, writable: false, closed: false });
     }
 
-    fn unlisten(&mut self, id: u64) {
-        let found = self.entries.iter().find(|(_, entry)| matches!(entry, Entry::Listener(it) if it.id == id));
+    fn unlisten(&mut self, core: &Arc<Core>) {
+        let its = |entry: &Entry| matches!(entry, Entry::Listener(it) if Arc::ptr_eq(&it.core, core));
+        let found = self.entries.iter().find(|(_, entry)| its(entry));
         let Some(key) = found.map(|(key, _)| key) else { return };
         if let Entry::Listener(processor) = self.entries.remove(key)
             && let Err(error) = processor.socket.deregister(&mut *self.shared.driver, Token(key))

@@ -1,0 +1,144 @@
+//! Cases: connections break.
+
+use std::net::TcpListener;
+use std::thread;
+
+use msgr::{EntityAddr, Message, MessengerFactory, Policy};
+
+use crate::proxy::Proxy;
+use crate::{Heard, PATIENCE, Plan, echo, loopback};
+
+/// A lossy connection ends with a reset on both sides when one of them goes away.
+pub fn a_lossy_connection_is_reset_when_the_server_goes_away(factory: &dyn MessengerFactory) {
+    let server = Plan::server(Policy::stateless_server()).reacting(echo()).start(factory);
+    let client = Plan::client(Policy::lossy_client()).start(factory);
+    let connection = client.connect(server.address());
+    connection.send_message(Message::new(1)).unwrap();
+    client.message();
+    server.end();
+    assert_eq!(client.reset(), connection);
+    assert!(!connection.is_connected());
+    // Dropped and counted, not an error: the application may not have heard yet.
+    connection.send_message(Message::new(1)).unwrap();
+    assert_eq!(client.messenger.stats().msgr_drop_closed_messages, 1);
+}
+
+/// Marking a connection down closes it, and the other side sees a reset.
+pub fn mark_down_is_a_reset_for_the_peer(factory: &dyn MessengerFactory) {
+    let server = Plan::server(Policy::stateless_server()).reacting(echo()).start(factory);
+    let client = Plan::client(Policy::lossy_client()).start(factory);
+    let connection = client.connect(server.address());
+    connection.send_message(Message::new(1)).unwrap();
+    client.message();
+    connection.mark_down();
+    server.reset();
+    let told = client.heard.try_iter().find(|heard| matches!(heard, Heard::Reset(_)));
+    assert!(told.is_none(), "a callback on the side that marked down: {told:?}");
+    // The address can be dialled again.
+    let again = client.connect(server.address());
+    assert_ne!(again, connection);
+    again.send_message(Message::new(1)).unwrap();
+    client.message();
+}
+
+/// Over connections that are cut at random, everything arrives once and in order, in both directions.
+pub fn nothing_is_lost_doubled_or_reordered_when_sockets_are_cut(factory: &dyn MessengerFactory) {
+    const MESSAGES: u64 = 10_000;
+    /// Two directions of a hundred messages of 64 bytes each with their framing and acknowledgements.
+    const BYTES_BETWEEN_CUTS: u64 = 2 * 100 * 150;
+    let server = Plan::server(Policy::stateful_server()).reacting(echo()).start(factory);
+    let mut random = fastrand::Rng::with_seed(20);
+    let proxy = Proxy::new(server.address(), move || Some(random.u64(1..2 * BYTES_BETWEEN_CUTS)));
+    let client = Plan::client(Policy::lossless_client()).with("ms_initial_backoff", "0.001").start(factory);
+    let connection = client.connect(proxy.address());
+    for tid in 0..MESSAGES {
+        connection.send_message(Message::new(1).with_tid(tid).with_data(vec![tid as u8; 64])).unwrap();
+        // Few at a time, so that the stream lasts long enough to be cut often.
+        if tid >= 64 {
+            assert_eq!(client.message().tid, tid - 64);
+        }
+    }
+    for tid in MESSAGES - 64..MESSAGES {
+        assert_eq!(client.message().tid, tid);
+    }
+    for tid in 0..MESSAGES {
+        assert_eq!(server.message().tid, tid);
+    }
+    let (connections, stats) = (proxy.connections(), client.messenger.stats());
+    assert!(connections > 50, "only {connections} connections");
+    assert!(stats.msgr_replayed_messages > 0, "{stats:?}");
+    let mut rest = client.heard.try_iter().chain(server.heard.try_iter());
+    assert!(rest.all(|heard| matches!(heard, Heard::Connect(_) | Heard::Accept(_))), "something came twice");
+    assert_eq!(stats.msgr_drop_reset_messages, 0);
+}
+
+/// A lossless peer that had nothing to send rests after a fault, and the next message wakes it.
+pub fn a_resting_peer_dials_again_when_it_has_something_to_send(factory: &dyn MessengerFactory) {
+    let server = Plan::server(Policy::stateful_server()).reacting(echo()).start(factory);
+    let proxy = Proxy::new(server.address(), || None);
+    let client = Plan::client(Policy::lossless_peer()).start(factory);
+    let connection = client.connect(proxy.address());
+    for tid in 1..=5 {
+        connection.send_message(Message::new(1).with_tid(tid)).unwrap();
+        assert_eq!(client.message().tid, tid);
+        // Until the echo is acknowledged a cut would be repaired at once.
+        while connection.queued_bytes() > 0 {
+            thread::yield_now();
+        }
+        proxy.cut_all();
+        while connection.is_connected() {
+            thread::yield_now();
+        }
+        assert_eq!(proxy.connections(), tid);
+    }
+}
+
+/// A dial that nobody listens for is told as refused, and tried again until somebody does.
+pub fn a_refused_dial_is_told_and_tried_again(factory: &dyn MessengerFactory) {
+    let free = TcpListener::bind(loopback()).unwrap().local_addr().unwrap();
+    let client = Plan::client(Policy::lossy_client()).with("ms_initial_backoff", "0.01").start(factory);
+    let connection = client.connect(EntityAddr::new(free, 0));
+    connection.send_message(Message::new(1).with_tid(9)).unwrap();
+    for _ in 0..3 {
+        let refused = client.hear(|heard| if let Heard::Refused(connection) = heard { Some(connection) } else { None });
+        assert_eq!(refused, connection);
+    }
+    let server = Plan::server(Policy::stateless_server()).at(free).start(factory);
+    assert_eq!(server.message().tid, 9);
+}
+
+/// A connection on which nothing is said ends by its idle time-out.
+pub fn an_idle_connection_times_out(factory: &dyn MessengerFactory) {
+    let server = Plan::server(Policy::stateless_server()).reacting(echo()).start(factory);
+    let client = Plan::client(Policy::lossy_client()).with("ms_connection_idle_timeout", "0.1").start(factory);
+    let connection = client.connect(server.address());
+    connection.send_message(Message::new(1)).unwrap();
+    client.message();
+    assert_eq!(client.reset(), connection);
+    server.reset();
+}
+
+/// What is sent while the peer does not answer is not lost to the hang-up of its socket: the end comes although a
+/// write blocks.
+pub fn a_blocked_write_does_not_delay_the_end(factory: &dyn MessengerFactory) {
+    let server = Plan::server(Policy::stateless_server());
+    let (release, hold) = std::sync::mpsc::channel::<()>();
+    let hold = std::sync::Mutex::new(hold);
+    // The server's receiving thread stops reading until the client is gone.
+    let server = server.reacting(Box::new(move |_, _| {
+        let _ = hold.lock().unwrap().recv_timeout(PATIENCE);
+    }));
+    let server = server.start(factory);
+    let client = Plan::client(Policy::lossy_client()).start(factory);
+    let connection = client.connect(server.address());
+    connection.send_message(Message::new(1)).unwrap();
+    for _ in 0..4 {
+        connection.send_message(Message::new(1).with_data(vec![0; 16 << 20])).unwrap();
+    }
+    // Until the socket's buffers are full; they hold far less than what was sent.
+    while client.messenger.stats().msgr_send_bytes == 0 {
+        thread::yield_now();
+    }
+    client.end();
+    drop(release);
+}
