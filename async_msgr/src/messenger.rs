@@ -251,9 +251,12 @@ impl Stack for Dialer {
 }
 
 impl Drop for AsyncMessenger {
-    /// A messenger that was not shut down is now; its connections end in the background.
+    /// A messenger that was not shut down is now. Waits for its connections, except on a thread that they need.
     fn drop(&mut self) {
         self.shutdown();
+        if !worker::is_worker() && !self.core.is_own_thread() {
+            self.alive.wait_for_none();
+        }
         self.core.finish();
     }
 }

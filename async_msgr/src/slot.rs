@@ -199,6 +199,9 @@ impl Slot {
         let opened = self.link.as_ref().filter(|_| progress.opened);
         if let Some((session, wire)) = self.session.as_ref().zip(opened) {
             self.connection.write().open(Arc::clone(session), wire.link.generation());
+            // An open connection may be allowed less time than its handshake was.
+            let deadline = wire.link.deadline();
+            self.arm(deadline, shared);
         }
         let handshaking = self.link.as_ref().is_some_and(|wire| !wire.link.is_open());
         if progress.opened || handshaking { self.flush(shared) } else { Next::Keep }

@@ -1,4 +1,5 @@
 //! Every dependency may be used under one of the licences the project accepts.
+#![allow(clippy::unwrap_used)]
 
 use std::process::Command;
 

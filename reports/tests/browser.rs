@@ -1,6 +1,7 @@
 //! The page in a real browser: it loads without a console message and without asking the network for anything.
 //!
 //! Needs Chromium; without it the test says so and passes, except with CI=true.
+#![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::io::{BufRead, BufReader};

@@ -1,14 +1,12 @@
 //! Alone in its process, because it counts the process's threads.
 #![allow(clippy::unwrap_used)]
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::thread;
 
-use common::{Heard, Plan, echo, raw};
 use msgr::{Message, Policy};
+use msgr_conformance::{Heard, PATIENCE, Plan, echo, raw};
 use msgr_simple::SimpleFactory;
 
 /// The messenger's threads by name, as the kernel has them.
@@ -28,7 +26,7 @@ fn expect(want: &[(&str, usize)]) {
     let want: BTreeMap<_, _> = want.iter().map(|(name, n)| ((*name).to_owned(), *n)).collect();
     // Threads that are about to end take their time.
     let begun = std::time::Instant::now();
-    while threads() != want && begun.elapsed() < common::PATIENCE {
+    while threads() != want && begun.elapsed() < PATIENCE {
         thread::yield_now();
     }
     assert_eq!(threads(), want);

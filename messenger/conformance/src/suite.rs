@@ -8,7 +8,7 @@ use msgr::{Error, Messenger, MessengerFactory, Setup};
 pub struct Configured<F> {
     /// Makes the messengers.
     pub factory: F,
-    /// Options set on each, before those of the case.
+    /// Options set on each, over those of the case.
     pub options: &'static [(&'static str, &'static str)],
 }
 

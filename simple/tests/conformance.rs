@@ -1,0 +1,5 @@
+//! Every conformance case.
+
+use msgr_simple::SimpleFactory;
+
+msgr_conformance::suite!(SimpleFactory);
