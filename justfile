@@ -51,5 +51,5 @@ setup:
     .ci/packages chromium
 
 # A picture of a page, as the README shows it.
-screenshot page="out/index.html" picture="docs/report.png":
+screenshot page="out/index.html" picture="docs/report.png": setup
     .ci/screenshot {{ page }} {{ picture }}

@@ -300,6 +300,15 @@ impl Slot {
         self.step(shared)
     }
 
+    /// A dispatcher panicked in the middle of something: what it had received is lost, so the session cannot go on.
+    pub(crate) fn give_up(&mut self, shared: &mut Loop) -> Next {
+        let session = self.session.clone().or_else(|| self.link.as_ref()?.link.session().cloned());
+        if let Some(session) = session {
+            session.give_up();
+        }
+        self.lose(Cause::Closed, shared)
+    }
+
     /// The slot is gone.
     pub(crate) fn removed(self) {
         self.connection.set_token(None);

@@ -6,6 +6,7 @@
 
 use std::cell::Cell;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -125,10 +126,7 @@ impl Worker {
 
     fn on_ready(&mut self, event: Ready) {
         match self.entries.get_mut(event.token.0) {
-            Some(Entry::Connection(slot)) => {
-                let next = slot.on_ready(event, &mut self.shared);
-                self.follow(event.token, next);
-            }
+            Some(Entry::Connection(_)) => self.serve(event.token, |slot, shared| slot.on_ready(event, shared)),
             Some(Entry::Listener(processor)) => match processor.accept() {
                 Accepting::Idle => {}
                 Accepting::Again => self.shared.again.push(event.token),
@@ -144,10 +142,7 @@ impl Worker {
 
     fn on_timer(&mut self, token: Token) {
         match self.entries.get_mut(token.0) {
-            Some(Entry::Connection(slot)) => {
-                let next = slot.on_timer(&mut self.shared);
-                self.follow(token, next);
-            }
+            Some(Entry::Connection(_)) => self.serve(token, Slot::on_timer),
             Some(Entry::Listener(_)) => {
                 self.shared.driver.interest(token, true, false);
                 self.on_ready(Ready { token, readable: true, writable: false, closed: false });
@@ -183,21 +178,24 @@ impl Worker {
         let token = Token(entry.key());
         connection.set_token(Some(token));
         entry.insert(Entry::Connection(Slot::new(connection, token, session)));
-        if let Some(Entry::Connection(slot)) = self.entries.get_mut(token.0) {
-            let next = begin(slot, &mut self.shared);
-            self.follow(token, next);
-        }
+        self.serve(token, begin);
     }
 
     fn with_slot(&mut self, connection: &Connection, act: impl FnOnce(&mut Slot, &mut Loop) -> Next) {
-        let Some(token) = connection.token() else { return };
-        if let Some(Entry::Connection(slot)) = self.entries.get_mut(token.0) {
-            let next = act(slot, &mut self.shared);
-            self.follow(token, next);
+        if let Some(token) = connection.token() {
+            self.serve(token, act);
         }
     }
 
-    fn follow(&mut self, token: Token, next: Next) {
+    /// Lets a slot act. A dispatcher that panics costs its connection, and not the others of this worker.
+    fn serve(&mut self, token: Token, act: impl FnOnce(&mut Slot, &mut Loop) -> Next) {
+        let Some(Entry::Connection(slot)) = self.entries.get_mut(token.0) else { return };
+        let shared = &mut self.shared;
+        // What a panic may leave half done is the slot's, and that is given up.
+        let next = catch_unwind(AssertUnwindSafe(|| act(slot, shared))).unwrap_or_else(|_| {
+            tracing::error!("a dispatcher panicked; its connection is given up");
+            slot.give_up(shared)
+        });
         if next == Next::Remove
             && let Some(Entry::Connection(slot)) = self.entries.try_remove(token.0)
         {

@@ -92,7 +92,8 @@ pub trait Messenger: Send + Sync {
     /// Ends the messenger: nothing is accepted or delivered from now on. Returns at once, from any thread.
     fn shutdown(&self);
 
-    /// Blocks until [`Messenger::shutdown`] was called and every thread, connection and queued message is gone.
+    /// Blocks until [`Messenger::shutdown`] was called and every thread, connection and queued message is gone. Returns at
+    /// once when the messenger is not started: there is nothing to wait for.
     ///
     /// # Errors
     /// Misuse, when called from one of the messenger's own threads.

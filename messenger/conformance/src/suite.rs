@@ -30,7 +30,8 @@ impl<F: MessengerFactory> MessengerFactory for Configured<F> {
 macro_rules! suite {
     ($factory:expr) => {
         $crate::tests!($factory, conversation: both_sides_hear_of_the_connection, empty_and_huge_messages_pass, streams_in_both_directions_keep_order, a_messenger_can_talk_to_itself, keepalives_are_answered, a_throttle_holds_messages_back);
-        $crate::tests!($factory, faults: a_lossy_connection_is_reset_when_the_server_goes_away, mark_down_is_a_reset_for_the_peer, nothing_is_lost_doubled_or_reordered_when_sockets_are_cut, a_resting_peer_dials_again_when_it_has_something_to_send, a_refused_dial_is_told_and_tried_again, an_idle_connection_times_out, a_blocked_write_does_not_delay_the_end);
+        $crate::tests!($factory, faults: a_lossy_connection_is_reset_when_the_server_goes_away, mark_down_is_a_reset_for_the_peer, nothing_is_lost_doubled_or_reordered_when_sockets_are_cut, a_resting_peer_dials_again_when_it_has_something_to_send, a_refused_dial_is_told_and_tried_again, an_idle_connection_times_out, a_blocked_write_does_not_delay_the_end,
+            a_dispatcher_that_panics_costs_its_connection_only);
         $crate::tests!($factory, hostile: garbage_is_dropped_and_counted_while_a_good_peer_goes_on, a_silent_client_is_dropped_when_its_handshake_times_out, a_silent_server_is_given_up_when_its_handshake_times_out);
         $crate::tests!($factory, lifecycle: a_port_in_use_is_told, port_0_takes_a_free_port_of_the_range, rebind_moves_to_another_port_as_another_incarnation, a_messenger_can_be_started_again_after_its_end, the_end_does_not_wait_for_half_open_connections, misuse_is_an_error, dropping_a_messenger_ends_it);
 
