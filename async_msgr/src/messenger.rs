@@ -132,6 +132,7 @@ impl AsyncMessenger {
                 Err(_) if tries_left == 0 => return Err(Error::AddressInUse { address }),
                 Err(_) => tries_left -= 1,
             }
+            tracing::warn!(%address, tries_left, delay = ?config.ms_bind_retry_delay, "in use, trying again");
             thread::sleep(config.ms_bind_retry_delay);
         }
     }

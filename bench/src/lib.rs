@@ -39,6 +39,7 @@ mod wire;
 use std::process::ExitCode;
 
 use clap::Parser;
+use tracing_subscriber::EnvFilter;
 
 pub use probe::Heap;
 
@@ -47,12 +48,9 @@ pub fn main(heap: Option<fn() -> Heap>) -> ExitCode {
     if let Some(heap) = heap {
         probe::count_heap_with(heap);
     }
-    if std::env::var_os("RUST_LOG").is_some() {
-        tracing_subscriber::fmt()
-            .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
-            .with_writer(std::io::stderr)
-            .init();
-    }
+    // Warnings are shown unless RUST_LOG asks for something else: they say why something takes its time.
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let exit = match cli::Cli::try_parse() {
         Ok(cli) => cli.run().unwrap_or_else(|error| {
             output::error(&error);

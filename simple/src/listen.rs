@@ -31,7 +31,7 @@ pub(crate) fn listen(address: SocketAddr, avoid: &[u16], config: &Config) -> Res
             return Err(Error::AddressInUse { address });
         }
         tries_left -= 1;
-        tracing::info!(%address, tries_left, delay = ?config.ms_bind_retry_delay, "in use, trying again");
+        tracing::warn!(%address, tries_left, delay = ?config.ms_bind_retry_delay, "in use, trying again");
         thread::sleep(config.ms_bind_retry_delay);
     }
 }

@@ -110,7 +110,7 @@ pub(crate) fn write(socket: &TcpStream, outbox: &Outbox) -> Result<usize, Errno>
     retry_on_intr(|| sendmsg(socket, &slices[..count], &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL))
 }
 
-/// Writes from `bytes`, as [`write`] does.
+/// Writes from `bytes`, as [`write()`] does.
 pub(crate) fn write_slice(socket: &TcpStream, bytes: &[u8]) -> Result<usize, Errno> {
     retry_on_intr(|| send(socket, bytes, SendFlags::NOSIGNAL))
 }

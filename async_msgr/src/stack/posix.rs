@@ -33,6 +33,10 @@ struct Stream {
 impl NetworkStack for PosixStack {
     fn listen(&self, address: SocketAddr, config: &Config) -> io::Result<Box<dyn ServerSocket>> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+        if address.is_ipv6() {
+            // An IPv4 peer would otherwise be told a mapped address that nobody else knows it by.
+            socket.set_only_v6(true)?;
+        }
         socket.set_reuse_address(true)?;
         set_receive_buffer(&socket, config)?;
         socket.bind(&address.into())?;

@@ -61,6 +61,10 @@ impl Child {
         let mut command = Command::new(program);
         command.args(args).process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // What a child says on its standard error is the reason of a failure, in its own words, and not its log.
+        if std::env::var_os("RUST_LOG").is_none() {
+            command.env("RUST_LOG", "off");
+        }
         let mut process = command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
         let (sender, lines) = sync_channel(LINES_AHEAD);
         let stdin = process.stdin.take();
