@@ -30,10 +30,10 @@ build:
 
 # All tests, the examples included. Installs the packages they need where it may.
 test: setup
-    cargo test --locked --workspace --all-targets
-    cargo test --locked --workspace --doc
     cargo run --locked --quiet --package msgr --example echo -- simple
     cargo run --locked --quiet --package msgr --example echo -- async
+    cargo test --locked --workspace --doc
+    cargo test --locked --workspace --all-targets
 
 # Formatting, lints and documentation, all without a warning, and the licences of the dependencies.
 check:

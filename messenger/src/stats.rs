@@ -50,9 +50,9 @@ counters! {
     msgr_running_total_time;
     /// Nanoseconds of these spent encoding and writing.
     msgr_running_send_time;
-    /// Nanoseconds of these spent reading and decoding.
+    /// Nanoseconds of these spent decoding, estimated from one batch of input in sixteen.
     msgr_running_recv_time;
-    /// Nanoseconds of these spent in fast dispatch.
+    /// Nanoseconds of these spent in fast dispatch, estimated likewise.
     msgr_running_fast_dispatch_time;
     /// Read calls on sockets.
     msgr_read_calls;
