@@ -200,7 +200,9 @@ impl Write {
                 break Wrote::Share;
             }
             calls += 1;
-            match socket.send(&self.outbox) {
+            let injected = self.session.as_ref().is_some_and(|(session, _)| session.inject_socket_failure());
+            let sent = if injected { Err(io::ErrorKind::ConnectionReset.into()) } else { socket.send(&self.outbox) };
+            match sent {
                 Ok(n) => self.outbox.sent(n),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

@@ -5,18 +5,15 @@
 //! `message` includes two copies of the frame.
 #![allow(clippy::unwrap_used)] // a bench that cannot start has nothing to say
 
-#[path = "../tests/common/mod.rs"]
-mod common;
-
 use std::hint::black_box;
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::{Net, script};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use msgr::session::{Next, RecvHalf, RecvParams};
 use msgr::wire::{Footer, Header, crc::crc32c, features};
 use msgr::{Config, EntityName, Message, Policy};
+use msgr_sim::{Net, script};
 
 /// The whole way of 64-byte messages, `batch` of them at once: queue, framing, crc, session, decoding, fast dispatch.
 fn message(c: &mut Criterion) {

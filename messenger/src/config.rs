@@ -74,6 +74,24 @@ impl Value for Duration {
     }
 }
 
+impl Value for f64 {
+    fn parse(text: &str) -> Result<f64, String> {
+        text.parse().ok().filter(|x| (0.0..=1.0).contains(x)).ok_or_else(|| "takes a number from 0 to 1".into())
+    }
+    fn show(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Value for String {
+    fn parse(text: &str) -> Result<String, String> {
+        Ok(text.to_owned())
+    }
+    fn show(&self) -> String {
+        self.clone()
+    }
+}
+
 /// Which event driver an AsyncMessenger's workers wait on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EventDriverKind {
@@ -216,6 +234,18 @@ options! {
     ms_max_front_bytes: u64 = 64 << 20;
     /// Largest data accepted, in bytes; more ends the connection.
     ms_max_data_bytes: u64 = 256 << 20;
+    /// Fault injection: one in so many reads and writes shuts its socket down instead; 0 for none.
+    ms_inject_socket_failures: u64 = 0;
+    /// Fault injection: what peers of these types send may be delayed, such as "osd mon client mds mgr".
+    ms_inject_delay_type: String = String::new();
+    /// Fault injection: delay only messages of this type (its number); 0 for every type.
+    ms_inject_delay_msg_type: u64 = 0;
+    /// Fault injection: longest delay of a message, in seconds.
+    ms_inject_delay_max: Duration = Duration::from_secs(1);
+    /// Fault injection: share of the messages that is delayed, 0 to 1.
+    ms_inject_delay_probability: f64 = 0.0;
+    /// Fault injection: seconds for which points where races are likely are held up.
+    ms_inject_internal_delays: Duration = Duration::ZERO;
     /// Bytes a connection may hold queued or unacknowledged; a send beyond fails.
     ms_out_queue_max_bytes: u64 = 1 << 30;
 }

@@ -64,6 +64,17 @@ impl Core {
     /// The core of a new messenger.
     #[must_use]
     pub fn new(setup: Setup) -> Arc<Core> {
+        Core::with(setup, false)
+    }
+
+    /// As [`Core::new`], for a messenger that lives in a simulation: what would be dispatched by threads of its own waits
+    /// for [`Core::dispatch_queued`].
+    #[must_use]
+    pub fn without_threads(setup: Setup) -> Arc<Core> {
+        Core::with(setup, true)
+    }
+
+    fn with(setup: Setup, by_hand: bool) -> Arc<Core> {
         let Setup { name, nonce, config, seed } = setup;
         let queue = PriorityQueue::new(config.ms_pq_max_tokens_per_priority, config.ms_pq_min_cost);
         Arc::new(Core {
@@ -74,8 +85,8 @@ impl Core {
             dispatchers: RwLock::default(),
             registry: Mutex::default(),
             stack: OnceLock::new(),
-            dispatch_queue: QueueThread::new("ms_dispatch", queue),
-            local_queue: QueueThread::new("ms_local", VecDeque::new()),
+            dispatch_queue: QueueThread::new("ms_dispatch", queue, by_hand),
+            local_queue: QueueThread::new("ms_local", VecDeque::new(), by_hand),
             dispatch_throttle: Throttle::new(config.ms_dispatch_throttle_bytes),
             loopback: Mutex::default(),
             counters: Counters::default(),

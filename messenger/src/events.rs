@@ -150,6 +150,20 @@ impl Core {
         }
     }
 
+    /// Dispatches in this thread what is queued, for a core without threads; false when nothing was.
+    pub fn dispatch_queued(self: &Arc<Core>) -> bool {
+        let mut any = false;
+        while let Some(item) = self.dispatch_queue().with(PriorityQueue::pop) {
+            self.run(item);
+            any = true;
+        }
+        while let Some((connection, message)) = self.local_queue().with(VecDeque::pop_front) {
+            self.run_local(&connection, message);
+            any = true;
+        }
+        any
+    }
+
     fn run_message(&self, dispatchers: &DispatcherList, connection: &Connection, mut message: Message) {
         let _permit = message.permits.dispatch.take();
         let kind = message.kind;
@@ -177,16 +191,19 @@ impl Core {
             VecDeque::pop_front,
             || {
                 let core = Arc::clone(self);
-                move |(connection, message): (Connection, Message)| {
-                    if !connection.0.is_closed() {
-                        let dispatchers = core.dispatchers();
-                        core.deliver(&dispatchers, &connection, message);
-                    }
-                }
+                move |(connection, message): (Connection, Message)| core.run_local(&connection, message)
             },
         );
         if let Err(error) = started {
             tracing::error!(%error, "cannot start the local-delivery thread: raise the limit on threads");
+        }
+    }
+
+    /// What the local-delivery thread does with a message.
+    fn run_local(self: &Arc<Core>, connection: &Connection, message: Message) {
+        if !connection.0.is_closed() {
+            let dispatchers = self.dispatchers();
+            self.deliver(&dispatchers, connection, message);
         }
     }
 }

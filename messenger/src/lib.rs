@@ -17,6 +17,7 @@ mod dispatcher;
 mod entity;
 mod error;
 mod events;
+mod inject;
 mod message;
 mod messenger;
 mod policy;

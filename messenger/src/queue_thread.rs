@@ -1,4 +1,4 @@
-//! A thread that works off a queue, started with the first item.
+//! A thread that works off a queue, started with the first item; or a queue that somebody else works off.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle, ThreadId};
@@ -6,6 +6,8 @@ use std::thread::{self, JoinHandle, ThreadId};
 /// A queue and the thread that drains it. A messenger that never queues anything never has the thread.
 pub(crate) struct QueueThread<Q> {
     name: &'static str,
+    /// Without a thread: whoever made it takes the items out.
+    by_hand: bool,
     shared: Arc<Shared<Q>>,
 }
 
@@ -21,9 +23,9 @@ struct State<Q> {
 }
 
 impl<Q: Send + 'static> QueueThread<Q> {
-    pub(crate) fn new(name: &'static str, queue: Q) -> QueueThread<Q> {
+    pub(crate) fn new(name: &'static str, queue: Q, by_hand: bool) -> QueueThread<Q> {
         let state = State { queue, stopping: false, thread: None };
-        QueueThread { name, shared: Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() }) }
+        QueueThread { name, by_hand, shared: Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() }) }
     }
 
     /// Lets `push` add to the queue. The thread, started if need be, takes items with `pop` and gives them to the
@@ -43,6 +45,9 @@ impl<Q: Send + 'static> QueueThread<Q> {
             return Ok(());
         }
         push(&mut state.queue);
+        if self.by_hand {
+            return Ok(());
+        }
         if state.thread.is_none() {
             let shared = Arc::clone(&self.shared);
             let mut run = run();

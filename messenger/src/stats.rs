@@ -62,6 +62,10 @@ counters! {
     msgr_replayed_messages;
     /// Connections that faulted, for any reason.
     msgr_faults;
+    /// Socket operations that failed because `ms_inject_socket_failures` says so.
+    msgr_injected_socket_failures;
+    /// Received messages held back because `ms_inject_delay_probability` says so.
+    msgr_injected_delays;
     /// Received messages dropped because their sequence number had been received before.
     msgr_drop_old_messages;
     /// Messages dropped because no dispatcher took them.

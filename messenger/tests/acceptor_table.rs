@@ -1,14 +1,12 @@
 //! The acceptor's table, row by row (docs/WIRE.md), as a connector sees it.
 #![allow(clippy::unwrap_used)] // in helpers as in tests
 
-mod common;
-
 use std::sync::Arc;
 
-use common::script::{Connector, addr, connect};
-use common::{Net, Node, Seen};
 use msgr::wire::tag;
 use msgr::{EntityName, EntityType, Messenger, Policy};
+use msgr_sim::script::{Connector, addr, connect};
+use msgr_sim::{Net, Node, Seen};
 
 const NODE: &str = "10.0.0.5:6800";
 /// Orders before [`NODE`]: ports are compared before IPs, but nonces first.

@@ -1,15 +1,13 @@
 //! The wire formats against worked bytes, both ways: emitting gives the bytes, parsing them gives the value.
 #![allow(clippy::unwrap_used)] // in helpers as in tests
 
-mod common;
-
-use common::script::{GREETING_LEN, HELLO_LEN};
-use common::{Net, Seen};
 use msgr::session::{Incoming, Next, RecvHalf, RecvParams};
 use msgr::wire::{
     CONNECT_LEN, Connect, ConnectReply, REPLY_LEN, Stamp, address, authorizer, crc::crc32c, features, frame,
 };
 use msgr::{Config, EntityAddr, EntityName, EntityType, Message, Messenger, Policy};
+use msgr_sim::script::{GREETING_LEN, HELLO_LEN};
+use msgr_sim::{Net, Seen};
 
 const SERVER: &str = "10.0.0.1:6800";
 const CLIENT: &str = "10.0.0.2:6800";

@@ -2,18 +2,16 @@
 //! touched.
 #![allow(clippy::unwrap_used)] // in helpers as in tests
 
-mod common;
-
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::script::{Acceptor, Connector, addr, connect, greeting, header, hello, message_frame, reply};
-use common::{Net, Node};
 use msgr::session::Cause;
 use msgr::wire::{BANNER_LEN, CONNECT_LEN, Connect, ConnectReply, HEADER_LEN, authorizer, crc::crc32c, tag};
 use msgr::{
     AuthVerdict, Authorizer, Config, Dispatcher, EntityName, EntityType, Messenger, PeerError, Policy, Setup, Stats,
 };
+use msgr_sim::script::{Acceptor, Connector, addr, connect, greeting, header, hello, message_frame, reply};
+use msgr_sim::{Net, Node};
 
 const NODE: &str = "10.0.0.5:6800";
 const PEER: &str = "10.0.0.6:6800";

@@ -1,13 +1,11 @@
 //! Two peers that both may dial, wires that break anywhere, attempts that cross: each message arrives once and in order.
 #![allow(clippy::unwrap_used)] // in helpers as in tests
 
-mod common;
-
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{Net, Node};
 use msgr::{EntityName, EntityType, Messenger, Policy};
+use msgr_sim::{Net, Node};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;

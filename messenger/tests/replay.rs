@@ -1,16 +1,14 @@
 //! Lossless sessions: wherever a wire breaks, each message arrives once and in order.
 #![allow(clippy::unwrap_used)] // in helpers as in tests
 
-mod common;
-
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::script::{Connector, addr, connect, hello, message_frame};
-use common::{Net, Node, Seen, Told};
 use msgr::session::{Cause, Link};
 use msgr::wire::{REPLY_LEN, features, tag};
 use msgr::{EntityName, Messenger, Policy};
+use msgr_sim::script::{Connector, addr, connect, hello, message_frame};
+use msgr_sim::{Net, Node, Seen, Told};
 
 const SERVER: &str = "10.0.0.1:6800";
 const CLIENT: &str = "10.0.0.2:6800";

@@ -1,14 +1,12 @@
 //! Two messengers joined in memory: how a session opens, ends, rests and starts over.
 #![allow(clippy::unwrap_used)] // in helpers as in tests
 
-mod common;
-
 use std::time::Duration;
 
-use common::script::GREETING_LEN;
-use common::{Net, Seen};
 use msgr::wire::{ADDRESS_LEN, BANNER_LEN, CONNECT_LEN, REPLY_LEN, features, tag};
 use msgr::{Config, EntityName, EntityType, Error, Message, Messenger, Policy, Setup};
+use msgr_sim::script::GREETING_LEN;
+use msgr_sim::{Net, Seen};
 
 const SERVER: &str = "10.0.0.1:6800";
 const CLIENT: &str = "10.0.0.2:6800";
@@ -304,7 +302,7 @@ fn a_full_queue_refuses_messages_until_the_peer_has_some() {
 fn a_refused_dial_is_reported_and_tried_again_ever_later() {
     let mut net = Net::new();
     let client = net.node(EntityName::client(7), CLIENT, Policy::lossless_client());
-    let connection = client.connect_to(EntityType::OSD, common::script::addr(SERVER, 0)).unwrap();
+    let connection = client.connect_to(EntityType::OSD, msgr_sim::script::addr(SERVER, 0)).unwrap();
     client.send_all(&connection, [1]);
     net.run();
     let mut refusals = vec![client.events().len()];
@@ -331,7 +329,7 @@ fn backoff_options_that_cross_or_never_end_are_survived() {
         };
         let setup = Setup::new(EntityName::client(7)).with_config(config);
         let client = net.node_with(setup, CLIENT, Policy::lossless_client());
-        client.connect_to(EntityType::OSD, common::script::addr(SERVER, 0)).unwrap();
+        client.connect_to(EntityType::OSD, msgr_sim::script::addr(SERVER, 0)).unwrap();
         net.run();
         net.advance(Duration::from_secs(1));
         assert_eq!(client.events(), [Seen::Refused, Seen::Refused]);

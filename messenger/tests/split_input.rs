@@ -1,15 +1,13 @@
 //! However input is split, the same comes out; and whatever comes in, nothing panics.
 #![allow(clippy::unwrap_used)] // in helpers as in tests
 
-mod common;
-
 use std::sync::{Arc, Mutex};
 
-use common::script::{Acceptor, Connector, addr, connect, frame, greeting, hello, reply};
-use common::{Net, Node};
 use msgr::session::{Incoming, Next, RecvHalf, RecvParams};
 use msgr::wire::{Stamp, features, frame as small, tag};
 use msgr::{Config, EntityName, Message, Messenger, PeerError, Policy, Setup};
+use msgr_sim::script::{Acceptor, Connector, addr, connect, frame, greeting, hello, reply};
+use msgr_sim::{Net, Node};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;

@@ -5,13 +5,11 @@
 //! Not counted: making the payload, which is the application's (here one buffer that every message shares).
 #![allow(clippy::unwrap_used)] // in helpers as in tests
 
-mod common;
-
 use std::alloc::System;
 
 use bytes::Bytes;
-use common::Net;
 use msgr::{Connection, EntityName, Message, Policy};
+use msgr_sim::Net;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]

@@ -1,12 +1,10 @@
 //! Throttles hold input back, and let it go on.
 #![allow(clippy::unwrap_used)] // in helpers as in tests
 
-mod common;
-
 use std::sync::{Arc, Mutex};
 
-use common::{Net, Node, QUEUED};
 use msgr::{Config, Connection, EntityName, EntityType, Message, Messenger, Policy, Setup, Throttle};
+use msgr_sim::{Net, Node, QUEUED};
 
 const SERVER: &str = "10.0.0.1:6800";
 const CLIENT: &str = "10.0.0.2:6800";

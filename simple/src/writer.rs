@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use msgr::session::{Cause, Driver, Link, Outbox, Refill, Session, Step};
+use rustix::io::Errno;
 
 use crate::pipe::{Open, Pipe};
 use crate::{reader, socket, threads};
@@ -106,6 +107,9 @@ fn flush(pipe: &Pipe, open: &Open, outbox: &mut Outbox) -> rustix::io::Result<()
     let mut calls = 0;
     while outbox.refill(&open.session, open.generation) == Refill::Some {
         while !outbox.is_empty() {
+            if open.session.inject_socket_failure() {
+                return Err(Errno::CONNRESET);
+            }
             let written = socket::write(&open.socket, outbox)?;
             outbox.sent(written);
             calls += 1;

@@ -200,7 +200,7 @@ impl Link {
     }
 
     /// Lets `read` put the next input where it belongs. Returns whether the read filled the room it was given (so there
-    /// may be more), or `None` at the end of the stream.
+    /// may be more), or `None` at the end of the stream, which may be an injected one.
     ///
     /// # Errors
     /// Whatever `read` fails with.
@@ -209,6 +209,9 @@ impl Link {
         ahead: &mut ReadAhead,
         read: impl FnOnce(ReadInto<'_>) -> Result<usize, E>,
     ) -> Result<Option<bool>, E> {
+        if self.core.inject_socket_failure() {
+            return Ok(None);
+        }
         let (room, n) = match &mut self.phase {
             Phase::Open(half) => half.read_with(ahead, read)?,
             Phase::Connector(Connector { input, .. }) | Phase::Acceptor(Acceptor { input, .. }) => {

@@ -144,6 +144,12 @@ impl Outbox {
 }
 
 impl Session {
+    /// Whether the write that is about to be made fails instead: see [`crate::Core::inject_socket_failure`].
+    #[must_use]
+    pub fn inject_socket_failure(&self) -> bool {
+        self.core().inject_socket_failure()
+    }
+
     /// Counts write calls and the time spent encoding and writing.
     pub fn note_sending(&self, calls: u64, time: std::time::Duration) {
         let counters = self.core().counters();

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use msgr::session::{Cause, Driver, Link, Outbox, ReadAhead, ReadInto, Refill, Session, Step};
 use msgr::{EntityName, Messenger, Policy, Setup};
 
-use super::node::Node;
+use crate::node::Node;
 
 /// Turns after which a net that still moves is taken to spin. The longest test needs a few thousand.
 const TURNS_MAX: usize = 200_000;
@@ -23,7 +23,7 @@ const READS_MAX: usize = 8;
 
 /// What a driver was told and has not done yet.
 #[derive(Default)]
-pub(crate) struct Told {
+pub struct Told {
     transmit: AtomicBool,
     step: AtomicBool,
     resume: AtomicBool,
@@ -110,24 +110,32 @@ struct Actor {
 }
 
 /// See the module.
-pub(crate) struct Net {
-    pub(crate) now: Instant,
+pub struct Net {
+    /// The clock: [`Net::advance`] moves it.
+    pub now: Instant,
     /// Bytes one read returns at most.
-    pub(crate) read_max: usize,
+    pub read_max: usize,
     record: bool,
     /// Wires that break, by their number in order of dialling, and after how many bytes.
-    pub(crate) breaks: HashMap<usize, usize>,
+    pub breaks: HashMap<usize, usize>,
     nodes: Vec<Arc<Node>>,
     actors: Vec<Actor>,
     wires: Vec<Wire>,
     played: HashSet<SocketAddr>,
     /// Why links ended, in order.
-    pub(crate) losses: Vec<Cause>,
+    pub losses: Vec<Cause>,
     ahead: ReadAhead,
 }
 
+impl Default for Net {
+    fn default() -> Net {
+        Net::new()
+    }
+}
+
 impl Net {
-    pub(crate) fn new() -> Net {
+    /// A net without nodes.
+    pub fn new() -> Net {
         Net {
             now: Instant::now(),
             read_max: usize::MAX,
@@ -143,26 +151,26 @@ impl Net {
     }
 
     /// A net that keeps what each side of a wire writes, for [`Net::transcript`].
-    pub(crate) fn recording() -> Net {
+    pub fn recording() -> Net {
         let mut net = Net::new();
         net.record = true;
         net
     }
 
     /// A started node at `address`, with one policy for all peers.
-    pub(crate) fn node(&mut self, name: EntityName, address: &str, policy: Policy) -> Arc<Node> {
+    pub fn node(&mut self, name: EntityName, address: &str, policy: Policy) -> Arc<Node> {
         self.node_with(Setup::new(name), address, policy)
     }
 
     /// As [`Net::node`], made from `setup`.
-    pub(crate) fn node_with(&mut self, setup: Setup, address: &str, policy: Policy) -> Arc<Node> {
+    pub fn node_with(&mut self, setup: Setup, address: &str, policy: Policy) -> Arc<Node> {
         let node = Node::new(setup, address.parse().unwrap(), policy);
         self.nodes.push(Arc::clone(&node));
         node
     }
 
     /// Takes a node off the net: dials to it are refused, and its links are cut.
-    pub(crate) fn remove(&mut self, node: &Arc<Node>) {
+    pub fn remove(&mut self, node: &Arc<Node>) {
         self.nodes.retain(|other| !Arc::ptr_eq(other, node));
         for actor in self.actors.iter().filter(|actor| Arc::ptr_eq(&actor.node, node) && actor.link.is_some()) {
             self.wires[actor.wire].closed = true;
@@ -172,7 +180,7 @@ impl Net {
     }
 
     /// Lets everything happen that can happen now.
-    pub(crate) fn run(&mut self) {
+    pub fn run(&mut self) {
         for _ in 0..TURNS_MAX {
             if !self.turn() {
                 return;
@@ -182,7 +190,7 @@ impl Net {
     }
 
     /// One round over all actors; false when nothing moved.
-    pub(crate) fn turn(&mut self) -> bool {
+    pub fn turn(&mut self) -> bool {
         let mut moved = false;
         for at in 0..self.nodes.len() {
             for session in self.nodes[at].take_dials() {
@@ -196,11 +204,14 @@ impl Net {
         for at in 0..self.actors.len() {
             moved |= self.act(at);
         }
+        for node in &self.nodes {
+            moved |= node.core().dispatch_queued();
+        }
         moved
     }
 
     /// Lets time pass: dials that waited are made, links that are late end.
-    pub(crate) fn advance(&mut self, by: Duration) {
+    pub fn advance(&mut self, by: Duration) {
         self.now += by;
         for at in 0..self.actors.len() {
             let actor = &mut self.actors[at];
@@ -214,46 +225,47 @@ impl Net {
     }
 
     /// Wires dialled so far.
-    pub(crate) fn dialled(&self) -> usize {
+    pub fn dialled(&self) -> usize {
         self.wires.len()
     }
 
     /// Bytes a wire has carried, both ways together.
-    pub(crate) fn carried(&self, wire: usize) -> usize {
+    pub fn carried(&self, wire: usize) -> usize {
         self.wires[wire].carried
     }
 
     /// Breaks a wire; what is on its way still arrives.
-    pub(crate) fn cut(&mut self, wire: usize) {
+    pub fn cut(&mut self, wire: usize) {
         self.wires[wire].closed = true;
     }
 
-    pub(crate) fn is_cut(&self, wire: usize) -> bool {
+    /// Whether a wire is broken.
+    pub fn is_cut(&self, wire: usize) -> bool {
         self.wires[wire].closed
     }
 
     /// All that a side of a wire has written.
-    pub(crate) fn transcript(&self, wire: usize, side: usize) -> &[u8] {
+    pub fn transcript(&self, wire: usize, side: usize) -> &[u8] {
         &self.wires[wire].transcript.as_ref().unwrap()[side]
     }
 
     /// Dials to `address` are answered by the test, as side 1 of the wire.
-    pub(crate) fn play(&mut self, address: &str) {
+    pub fn play(&mut self, address: &str) {
         self.played.insert(address.parse().unwrap());
     }
 
     /// The test dials `node` from `address`; returns the wire, whose side 0 is the test's.
-    pub(crate) fn dial(&mut self, node: &Arc<Node>, address: &str) -> usize {
+    pub fn dial(&mut self, node: &Arc<Node>, address: &str) -> usize {
         self.accept(node, address.parse().unwrap())
     }
 
     /// Writes as a side played by the test.
-    pub(crate) fn write(&mut self, wire: usize, side: usize, bytes: &[u8]) {
+    pub fn write(&mut self, wire: usize, side: usize, bytes: &[u8]) {
         self.wires[wire].write(side, bytes);
     }
 
     /// Reads all there is as a side played by the test.
-    pub(crate) fn read(&mut self, wire: usize, side: usize) -> Vec<u8> {
+    pub fn read(&mut self, wire: usize, side: usize) -> Vec<u8> {
         let bytes = self.wires[wire].unread(side).to_vec();
         self.wires[wire].consume(side, bytes.len());
         bytes
@@ -441,7 +453,7 @@ impl Drop for Net {
     }
 }
 
-/// Ends a node's dispatch threads.
+/// Ends a node.
 fn end(node: &Arc<Node>) {
     node.shutdown();
     node.wait().unwrap();

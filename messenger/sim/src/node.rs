@@ -1,51 +1,50 @@
 //! A messenger that lives in memory, and its own only dispatcher.
 
 use std::net::SocketAddr;
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
 use msgr::session::{Session, Stack};
 use msgr::{Connection, Core, Dispatcher, EntityAddr, Error, Message, Messenger, Policy, Setup};
 
 /// A message kind that is dispatched by the queue, not by the receiving actor.
-pub(crate) const QUEUED: u16 = 1000;
-/// Used by [`Node::events`]: what was queued before it has been dispatched when it has.
-const BARRIER: u16 = 1001;
+pub const QUEUED: u16 = 1000;
 /// A queued event, as the dispatcher saw it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Seen {
+pub enum Seen {
+    /// `ms_handle_connect`.
     Connect,
+    /// `ms_handle_accept`.
     Accept,
+    /// `ms_handle_reset`.
     Reset,
+    /// `ms_handle_remote_reset`.
     RemoteReset,
+    /// `ms_handle_refused`.
     Refused,
 }
 
 type Hook = Arc<dyn Fn(&Node, &Connection, Message) + Send + Sync>;
 
 /// One messenger, its own only dispatcher: it records what arrives, and lets a hook act on it.
-pub(crate) struct Node {
+pub struct Node {
     core: Arc<Core>,
     dials: Mutex<Vec<Arc<Session>>>,
     received: Mutex<Vec<(u64, u64)>>,
     events: Mutex<Vec<Seen>>,
     connections: Mutex<Vec<Connection>>,
     hook: Mutex<Option<Hook>>,
-    barrier: (Mutex<Sender<()>>, Mutex<Receiver<()>>),
 }
 
 impl Node {
     /// A started messenger at `address`, with one policy for all peers.
-    pub(crate) fn new(setup: Setup, address: SocketAddr, policy: Policy) -> Arc<Node> {
-        let (tx, rx) = channel();
+    pub fn new(setup: Setup, address: SocketAddr, policy: Policy) -> Arc<Node> {
         let node = Arc::new(Node {
-            core: Core::new(setup),
+            core: Core::without_threads(setup),
             dials: Mutex::default(),
             received: Mutex::default(),
             events: Mutex::default(),
             connections: Mutex::default(),
             hook: Mutex::default(),
-            barrier: (Mutex::new(tx), Mutex::new(rx)),
         });
         let weak = Arc::downgrade(&node);
         node.core.install(weak).unwrap();
@@ -57,50 +56,50 @@ impl Node {
     }
 
     /// Sessions that want a driver.
-    pub(crate) fn take_dials(&self) -> Vec<Arc<Session>> {
+    pub fn take_dials(&self) -> Vec<Arc<Session>> {
         std::mem::take(&mut *self.dials.lock().unwrap())
     }
 
     /// Transaction ids of the messages received, in order.
-    pub(crate) fn tids(&self) -> Vec<u64> {
+    pub fn tids(&self) -> Vec<u64> {
         self.received.lock().unwrap().iter().map(|(tid, _)| *tid).collect()
     }
 
     /// Sequence numbers of the messages received, in order.
-    pub(crate) fn seqs(&self) -> Vec<u64> {
+    pub fn seqs(&self) -> Vec<u64> {
         self.received.lock().unwrap().iter().map(|(_, seq)| *seq).collect()
     }
 
     /// The queued events so far, once all that are queued have been dispatched.
-    pub(crate) fn events(&self) -> Vec<Seen> {
-        self.loopback_connection().send_message(Message::new(BARRIER)).unwrap();
-        self.barrier.1.lock().unwrap().recv().unwrap();
+    pub fn events(&self) -> Vec<Seen> {
+        self.core.dispatch_queued();
         self.events.lock().unwrap().clone()
     }
 
     /// The connections that opened, in order.
-    pub(crate) fn connections(&self) -> Vec<Connection> {
+    pub fn connections(&self) -> Vec<Connection> {
         self.connections.lock().unwrap().clone()
     }
 
     /// Gives every fast-dispatched message to `hook` instead of recording it.
-    pub(crate) fn on_message(&self, hook: impl Fn(&Node, &Connection, Message) + Send + Sync + 'static) {
+    pub fn on_message(&self, hook: impl Fn(&Node, &Connection, Message) + Send + Sync + 'static) {
         *self.hook.lock().unwrap() = Some(Arc::new(hook));
     }
 
     /// A connection to `other`, which the net's next run carries.
-    pub(crate) fn connect(&self, other: &Node) -> Connection {
+    pub fn connect(&self, other: &Node) -> Connection {
         self.connect_to(other.my_name().kind, other.my_addr()).unwrap()
     }
 
     /// Sends empty messages with these transaction ids.
-    pub(crate) fn send_all(&self, to: &Connection, tids: impl IntoIterator<Item = u64>) {
+    pub fn send_all(&self, to: &Connection, tids: impl IntoIterator<Item = u64>) {
         for tid in tids {
             to.send_message(Message::new(1).with_tid(tid)).unwrap();
         }
     }
 
-    pub(crate) fn record(&self, message: &Message) {
+    /// Notes a message as received.
+    pub fn record(&self, message: &Message) {
         self.received.lock().unwrap().push((message.tid, message.seq));
     }
 
@@ -155,10 +154,7 @@ impl Dispatcher for Node {
     }
 
     fn ms_dispatch(&self, _connection: &Connection, message: Message) -> Option<Message> {
-        match message.kind {
-            BARRIER => self.barrier.0.lock().unwrap().send(()).unwrap(),
-            _ => self.record(&message),
-        }
+        self.record(&message);
         None
     }
 

@@ -4,35 +4,35 @@ use std::sync::Arc;
 
 use msgr::EntityAddr;
 use msgr::wire::{
-    ADDRESS_LEN, BANNER, BANNER_LEN, CONNECT_LEN, Connect, ConnectReply, Footer, Header, REPLY_LEN, address, connect,
+    ADDRESS_LEN, BANNER, BANNER_LEN, CONNECT_LEN, Connect, ConnectReply, Footer, Header, REPLY_LEN, address,
     crc::crc32c, features, tag,
 };
 use msgr::{EntityName, EntityType, Messenger};
 
-use super::{Net, Node};
+use crate::{Net, Node};
 
 /// What an acceptor says first: banner, its own address and the connector's.
-pub(crate) const GREETING_LEN: usize = BANNER_LEN + 2 * ADDRESS_LEN;
+pub const GREETING_LEN: usize = BANNER_LEN + 2 * ADDRESS_LEN;
 /// What a connector says before its first connect.
-pub(crate) const HELLO_LEN: usize = BANNER_LEN + ADDRESS_LEN;
+pub const HELLO_LEN: usize = BANNER_LEN + ADDRESS_LEN;
 
 /// The address `text` with `nonce`.
-pub(crate) fn addr(text: &str, nonce: u32) -> EntityAddr {
+pub fn addr(text: &str, nonce: u32) -> EntityAddr {
     EntityAddr::new(text.parse().unwrap(), nonce)
 }
 
 /// An acceptor's first words.
-pub(crate) fn greeting(mine: &EntityAddr, seen: &EntityAddr) -> Vec<u8> {
+pub fn greeting(mine: &EntityAddr, seen: &EntityAddr) -> Vec<u8> {
     [&BANNER[..], &address::emit(mine), &address::emit(seen)].concat()
 }
 
 /// A connector's first words.
-pub(crate) fn hello(mine: &EntityAddr) -> Vec<u8> {
+pub fn hello(mine: &EntityAddr) -> Vec<u8> {
     [&BANNER[..], &address::emit(mine)].concat()
 }
 
 /// A client's connect to an osd.
-pub(crate) fn connect(global_seq: u32, connect_seq: u32) -> Connect {
+pub fn connect(global_seq: u32, connect_seq: u32) -> Connect {
     Connect {
         features: features::SUPPORTED,
         host_type: EntityType::CLIENT.0.into(),
@@ -44,18 +44,19 @@ pub(crate) fn connect(global_seq: u32, connect_seq: u32) -> Connect {
 }
 
 /// An acceptor's reply to a client that says it is protocol version 0.
-pub(crate) fn reply(tag: u8) -> ConnectReply {
+pub fn reply(tag: u8) -> ConnectReply {
     ConnectReply { tag, features: features::SUPPORTED, connect_seq: 1, global_seq: 1, ..ConnectReply::default() }
 }
 
 /// A connector played by the test.
-pub(crate) struct Connector {
-    pub(crate) wire: usize,
+pub struct Connector {
+    /// Its wire.
+    pub wire: usize,
 }
 
 impl Connector {
     /// Dials `node` from `from` and says hello.
-    pub(crate) fn dial(net: &mut Net, node: &Arc<Node>, from: EntityAddr) -> Connector {
+    pub fn dial(net: &mut Net, node: &Arc<Node>, from: EntityAddr) -> Connector {
         let wire = net.dial(node, &from.socket.unwrap().to_string());
         net.write(wire, 0, &hello(&from));
         net.run();
@@ -64,14 +65,14 @@ impl Connector {
     }
 
     /// Sends a connect and returns the reply, with what follows it.
-    pub(crate) fn ask(&self, net: &mut Net, connect: &Connect) -> (ConnectReply, Vec<u8>) {
+    pub fn ask(&self, net: &mut Net, connect: &Connect) -> (ConnectReply, Vec<u8>) {
         net.write(self.wire, 0, &connect.emit());
         net.run();
         self.reply(net)
     }
 
     /// The reply that is there.
-    pub(crate) fn reply(&self, net: &mut Net) -> (ConnectReply, Vec<u8>) {
+    pub fn reply(&self, net: &mut Net) -> (ConnectReply, Vec<u8>) {
         let mut bytes = net.read(self.wire, 0);
         assert!(bytes.len() >= REPLY_LEN, "no reply but {bytes:?}");
         let rest = bytes.split_off(REPLY_LEN);
@@ -79,7 +80,7 @@ impl Connector {
     }
 
     /// As [`Connector::ask`], going on through RETRY_GLOBAL as a real connector would.
-    pub(crate) fn ask_until_settled(&self, net: &mut Net, mut connect: Connect) -> (ConnectReply, Vec<u8>) {
+    pub fn ask_until_settled(&self, net: &mut Net, mut connect: Connect) -> (ConnectReply, Vec<u8>) {
         loop {
             let (reply, rest) = self.ask(net, &connect);
             if reply.tag != tag::RETRY_GLOBAL {
@@ -90,7 +91,7 @@ impl Connector {
     }
 
     /// Opens a session: connects, expects SEQ, and says that `in_seq` was received.
-    pub(crate) fn open(&self, net: &mut Net, connect: Connect, in_seq: u64) -> ConnectReply {
+    pub fn open(&self, net: &mut Net, connect: Connect, in_seq: u64) -> ConnectReply {
         let (reply, _) = self.ask_until_settled(net, connect);
         assert_eq!(reply.tag, tag::SEQ, "{reply:?}");
         net.write(self.wire, 0, &in_seq.to_le_bytes());
@@ -100,7 +101,7 @@ impl Connector {
 }
 
 /// The header of a message whose front, middle and data have these lengths.
-pub(crate) fn header(seq: u64, [front_len, middle_len, data_len]: [u32; 3]) -> Header {
+pub fn header(seq: u64, [front_len, middle_len, data_len]: [u32; 3]) -> Header {
     Header {
         seq,
         tid: seq,
@@ -117,7 +118,7 @@ pub(crate) fn header(seq: u64, [front_len, middle_len, data_len]: [u32; 3]) -> H
 }
 
 /// A message frame with these sections, as a peer with the new footer sends it.
-pub(crate) fn frame(seq: u64, sections: [&[u8]; 3]) -> Vec<u8> {
+pub fn frame(seq: u64, sections: [&[u8]; 3]) -> Vec<u8> {
     let header = header(seq, sections.map(|section| section.len() as u32)).emit(true);
     let [front_crc, middle_crc, data_crc] = sections.map(|section| crc32c(0, section));
     let footer = Footer { front_crc, middle_crc, data_crc, complete: true, no_data_crc: false };
@@ -126,19 +127,20 @@ pub(crate) fn frame(seq: u64, sections: [&[u8]; 3]) -> Vec<u8> {
 }
 
 /// A message frame with data only.
-pub(crate) fn message_frame(seq: u64, data: &[u8]) -> Vec<u8> {
+pub fn message_frame(seq: u64, data: &[u8]) -> Vec<u8> {
     frame(seq, [&[], &[], data])
 }
 
 /// An acceptor played by the test, at the address that a node dials.
-pub(crate) struct Acceptor {
-    pub(crate) wire: usize,
+pub struct Acceptor {
+    /// Its wire.
+    pub wire: usize,
     addr: EntityAddr,
 }
 
 impl Acceptor {
     /// Lets `node` dial `addr`, and takes its banner.
-    pub(crate) fn dialled_by(net: &mut Net, node: &Arc<Node>, addr: EntityAddr) -> Acceptor {
+    pub fn dialled_by(net: &mut Net, node: &Arc<Node>, addr: EntityAddr) -> Acceptor {
         net.play(&addr.socket.unwrap().to_string());
         node.connect_to(EntityType::CLIENT, addr).unwrap();
         let wire = net.dialled();
@@ -148,7 +150,7 @@ impl Acceptor {
     }
 
     /// Greets, and returns the connector's address and its first connect.
-    pub(crate) fn greet(&self, net: &mut Net) -> (EntityAddr, Connect) {
+    pub fn greet(&self, net: &mut Net) -> (EntityAddr, Connect) {
         net.write(self.wire, 1, &greeting(&self.addr, &addr("10.0.0.9:1234", 0)));
         net.run();
         let said = net.read(self.wire, 1);
@@ -158,7 +160,7 @@ impl Acceptor {
     }
 
     /// Replies, and returns what the connector says next.
-    pub(crate) fn say(&self, net: &mut Net, reply: &ConnectReply, rest: &[u8]) -> Vec<u8> {
+    pub fn say(&self, net: &mut Net, reply: &ConnectReply, rest: &[u8]) -> Vec<u8> {
         net.write(self.wire, 1, &[&reply.emit()[..], rest].concat());
         net.run();
         net.read(self.wire, 1)
