@@ -124,6 +124,9 @@ impl Core {
         match item {
             Item::Message(connection, message) => self.run_message(&dispatchers, &connection, message),
             Item::Event(connection, event) => {
+                if let Some(delay) = self.inject_event_delay() {
+                    self.dispatch_queue().pause(delay);
+                }
                 let wanting = dispatchers.events.iter().filter(|(events, _)| events.contains(event.interest()));
                 for (_, dispatcher) in wanting {
                     let done = match event {

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle, ThreadId};
+use std::time::Duration;
 
 /// A queue and the thread that drains it. A messenger that never queues anything never has the thread.
 pub(crate) struct QueueThread<Q> {
@@ -61,6 +62,14 @@ impl<Q: Send + 'static> QueueThread<Q> {
             self.shared.changed.notify_one();
         }
         Ok(())
+    }
+
+    /// Holds the thread up, which calls this, for so long or until it is stopped.
+    pub(crate) fn pause(&self, time: Duration) {
+        let goes_on = |state: &mut State<Q>| !state.stopping;
+        if !self.by_hand {
+            drop(self.shared.changed.wait_timeout_while(self.lock(), time, goes_on));
+        }
     }
 
     /// Looks at or changes the queue.

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Instant;
 
-use msgr::session::{Cause, Driver, Link, ReadAhead, Session};
+use msgr::session::{Cause, Driver, Link, Progress, ReadAhead, Session};
 use rustix::io::Errno;
 
 use crate::pipe::{Open, Pipe};
@@ -43,25 +43,42 @@ impl Reader<'_> {
     fn read(&mut self) -> Result<Infallible, Cause> {
         let mut waiting = self.handshake()?;
         loop {
-            let progress = if waiting {
-                self.pipe.wait_resume()?;
-                self.link.resume(Instant::now())?
-            } else {
-                self.fill()?;
-                self.link.process(Instant::now())?
-            };
-            waiting = progress.waiting;
+            waiting = self.go_on(waiting)?.waiting;
         }
     }
 
-    /// Brings the link to its opening; returns whether a throttle holds its first message back.
+    /// Waits for input, or for it to be let through if it is held back (`waiting`), or until something else is due;
+    /// then works on that.
+    fn go_on(&mut self, waiting: bool) -> Result<Progress, Cause> {
+        let progress = if waiting && self.pipe.wait_resume(self.link.deadline())? {
+            self.link.resume(Instant::now())?
+        } else if !waiting && self.fill()? {
+            self.link.process(Instant::now())?
+        } else {
+            // Only now does it matter whether the writer was busy meanwhile.
+            self.link.wrote(self.pipe.last_write());
+            let progress = self.link.on_time(Instant::now())?;
+            self.arm()?;
+            return Ok(progress);
+        };
+        if waiting || progress.due.is_some() {
+            self.arm()?;
+        }
+        Ok(progress)
+    }
+
+    /// Brings the link to its opening; returns whether its first message is held back.
     fn handshake(&mut self) -> Result<bool, Cause> {
+        let mut waiting = false;
         loop {
             self.write_output()?;
             // Before each read, so that a peer that sends a byte now and then gains no time.
+            if let Some(cause) = self.link.timed_out(Instant::now()) {
+                return Err(cause);
+            }
             self.arm()?;
-            self.fill()?;
-            let progress = self.link.process(Instant::now())?;
+            let progress = self.go_on(waiting)?;
+            waiting = progress.waiting;
             if progress.opened {
                 self.write_output()?;
                 socket::set_write_timeout(self.socket, None).map_err(broken)?;
@@ -91,29 +108,23 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Reads once, blocking until something comes.
-    fn fill(&mut self) -> Result<(), Cause> {
+    /// Reads once, blocking until something comes; false when the time it was armed with is over.
+    fn fill(&mut self) -> Result<bool, Cause> {
         loop {
             match self.link.read_with(&mut self.ahead, |into| socket::read(self.socket, into)) {
-                Ok(Some(_)) => return Ok(()),
+                Ok(Some(_)) => return Ok(true),
                 Ok(None) => return Err(Cause::Closed),
                 Err(Errno::INTR) => {}
-                // The read timed out. Only now does it matter whether the writer was busy meanwhile.
-                Err(Errno::AGAIN) => self.arm()?,
+                Err(Errno::AGAIN) => return Ok(false),
                 Err(error) => return Err(broken(error)),
             }
         }
     }
 
-    /// Lets the next read block until the link's deadline; an error if that has passed. Every read and write moves the
-    /// deadline, but the time-out is set anew only when it strikes.
-    fn arm(&mut self) -> Result<(), Cause> {
-        let now = Instant::now();
-        self.link.wrote(self.pipe.last_write());
-        if let Some(cause) = self.link.timed_out(now) {
-            return Err(cause);
-        }
-        let left = self.link.deadline().saturating_duration_since(now);
+    /// Lets the next read block until the link's deadline. Every read and write moves the deadline, but the time-out is
+    /// set anew only when it strikes, or when the deadline comes nearer.
+    fn arm(&self) -> Result<(), Cause> {
+        let left = self.link.deadline().saturating_duration_since(Instant::now());
         socket::set_read_timeout(self.socket, left).map_err(broken)
     }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use msgr::session::{Cause, Driver, Link, Outbox, ReadAhead, ReadInto, Refill, Session, Step};
+use msgr::session::{Cause, Driver, Link, Outbox, Progress, ReadAhead, ReadInto, Refill, Session, Step};
 use msgr::{EntityName, Messenger, Policy, Setup};
 
 use crate::node::Node;
@@ -215,8 +215,8 @@ impl Net {
         self.now += by;
         for at in 0..self.actors.len() {
             let actor = &mut self.actors[at];
-            if let Some(cause) = actor.link.as_ref().and_then(|link| link.timed_out(self.now)) {
-                self.lose(at, cause);
+            if actor.link.as_ref().is_some_and(|link| link.deadline() <= self.now) {
+                self.work(at, Link::on_time);
             } else if actor.wake.is_some_and(|wake| wake <= self.now) {
                 self.step(at);
             }
@@ -361,8 +361,7 @@ impl Net {
             moved = true;
         }
         if take(&told.resume) {
-            self.actors[at].waiting = false;
-            self.process(at);
+            self.work(at, Link::resume);
             moved = true;
         }
         for _ in 0..READS_MAX {
@@ -405,14 +404,15 @@ impl Net {
             self.lose(at, Cause::Closed);
             return true;
         }
-        self.process(at);
+        self.work(at, Link::process);
         true
     }
 
-    fn process(&mut self, at: usize) {
+    /// Lets an actor's link work, and does what follows from that.
+    fn work(&mut self, at: usize, work: impl FnOnce(&mut Link, Instant) -> Result<Progress, Cause>) {
         let actor = &mut self.actors[at];
         let Some(link) = &mut actor.link else { return };
-        match link.process(self.now) {
+        match work(link, self.now) {
             Ok(progress) => {
                 actor.waiting = progress.waiting;
                 actor.session = link.session().cloned();

@@ -20,6 +20,7 @@
 mod accept;
 mod acceptor;
 mod connector;
+mod delay;
 mod driver;
 mod encode;
 mod gate;
@@ -56,7 +57,7 @@ use crate::stats::add;
 use crate::turn;
 use crate::wire::Stamp;
 
-use state::{InSeq, Writer};
+use state::{InSeq, Writer, later};
 
 /// See the module.
 pub struct Session {
@@ -295,6 +296,10 @@ impl Session {
             if was_open {
                 self.core.connection_ended();
             }
+            if let Some(delay) = self.core.inject_internal_delay() {
+                let not_before = later(now, delay);
+                state.not_before = Some(state.not_before.map_or(not_before, |at| at.max(not_before)));
+            }
             self.publish(&state);
             return;
         }
@@ -342,6 +347,17 @@ impl Session {
         if state.has_output() {
             self.kick(state);
         }
+    }
+
+    /// Whether what an open link received and holds back is still to be delivered: not once the session is closed, or
+    /// forgot what it received.
+    pub(crate) fn still_delivers(&self, generation: u64) -> bool {
+        let state = self.lock();
+        state.phase != Phase::Closed && (state.generation == generation || state.in_seq == InSeq::Out)
+    }
+
+    pub(crate) fn is_lossy(&self) -> bool {
+        self.lock().policy.lossy
     }
 
     pub(crate) fn note_peer_name(&self, name: EntityName) {
