@@ -299,7 +299,8 @@ impl Link {
             }
             progress.opened = self.handshake()?;
             if !progress.opened {
-                return Ok(progress);
+                self.held_until = self.pause().map(|pause| later(now, pause));
+                return Ok(Progress { waiting: self.held_until.is_some(), due: self.held_until, ..progress });
             }
             self.since = now;
         }
@@ -307,6 +308,11 @@ impl Link {
         progress.waiting = self.receive(now)?;
         progress.due = self.delayed.as_ref().and_then(|delayed| delayed.due());
         Ok(progress)
+    }
+
+    /// How long a peer that must ask again and again is made to wait.
+    fn pause(&mut self) -> Option<Duration> {
+        if let Phase::Acceptor(acceptor) = &mut self.phase { acceptor.pause() } else { None }
     }
 
     /// Until when the next step of the handshake is held up on purpose.

@@ -142,13 +142,12 @@ impl Session {
             add(&self.core.counters().msgr_drop_closed_messages, 1);
             return Ok(());
         }
-        if state.out.bytes() + message.payload_len() > self.core.config().ms_out_queue_max_bytes {
-            return Err(Error::QueueFull { peer: state.peer_addr, queued: state.out.bytes() });
-        }
         if self.loopback {
             drop(state);
-            self.core.deliver_local(self, message);
-            return Ok(());
+            return self.core.deliver_local(self, message);
+        }
+        if state.out.bytes() + message.payload_len() > self.core.config().ms_out_queue_max_bytes {
+            return Err(Error::QueueFull { peer: state.peer_addr, queued: state.out.bytes() });
         }
         state.out.push(message);
         self.kick(state);
