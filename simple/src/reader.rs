@@ -2,26 +2,44 @@
 
 use std::convert::Infallible;
 use std::net::TcpStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use msgr::session::{Cause, Driver, Link, Progress, ReadAhead, Session};
+use msgr::session::{Cause, Driver, Link, Progress, ReadAhead};
 use rustix::io::Errno;
 
 use crate::pipe::{Open, Pipe};
-use crate::socket;
+use crate::reaper::Reaper;
+use crate::{socket, writer};
 
 /// A link with what its reader needs. The read-ahead buffer is the reader's own and no other connection waits for it,
 /// so [`Link::settle`] is never called: a remainder stays where it is.
-struct Reader<'a> {
+struct Reader<'a, F> {
     pipe: &'a Pipe,
     link: &'a mut Link,
     socket: &'a Arc<TcpStream>,
     ahead: ReadAhead,
+    /// To be called when the link opens.
+    opened: Option<F>,
 }
 
-/// Reads the link that waits in `pipe` until it ends, and returns its session if it ever had one.
-pub(crate) fn run(pipe: &Pipe) -> Option<Arc<Session>> {
+/// Reads the link that waits in `pipe` until it ends.
+pub(crate) fn run(pipe: &Pipe) {
+    read(pipe, |_| Ok(()));
+}
+
+/// Reads the link of an accepted pipe. The writer starts when the link opens: a peer that never gets there costs one
+/// thread.
+pub(crate) fn run_accepted(pipe: &Arc<Pipe>, reaper: &Arc<Reaper>) {
+    pipe.begin_reading();
+    read(pipe, |open| {
+        let its_pipe = Arc::clone(pipe);
+        reaper.start(pipe.core(), "ms_pipe_write", move || writer::run_accepted(&its_pipe, &open)).map_err(broken)
+    });
+}
+
+fn read(pipe: &Pipe, opened: impl FnOnce(Open) -> Result<(), Cause>) {
     /// Ends the writing too, even if a dispatcher panics. Last of all: whoever sees the end of the stream, or is a writer
     /// that was blocked, finds the session told and the loss counted.
     struct End<'a>(&'a Pipe);
@@ -32,14 +50,24 @@ pub(crate) fn run(pipe: &Pipe) -> Option<Arc<Session>> {
         }
     }
     let _end = End(pipe);
-    let (mut link, socket) = pipe.take_link()?;
-    let Err(cause) = Reader { pipe, link: &mut link, socket: &socket, ahead: ReadAhead::new() }.read();
-    let session = link.session().cloned();
+    let Some((mut link, socket)) = pipe.take_link() else { return };
+    let mut reader = Reader { pipe, link: &mut link, socket: &socket, ahead: ReadAhead::new(), opened: Some(opened) };
+    // What a panic may leave half done is the link's, and that is given up.
+    let cause = match catch_unwind(AssertUnwindSafe(|| reader.read())) {
+        Ok(Err(cause)) => cause,
+        Err(_) => {
+            tracing::error!("a dispatcher panicked; its connection is given up");
+            // What it had received is lost with it, so the session cannot go on.
+            if let Some(session) = link.session() {
+                session.give_up();
+            }
+            Cause::Closed
+        }
+    };
     link.lost(cause, Instant::now());
-    session
 }
 
-impl Reader<'_> {
+impl<F: FnOnce(Open) -> Result<(), Cause>> Reader<'_, F> {
     fn read(&mut self) -> Result<Infallible, Cause> {
         let mut waiting = self.handshake()?;
         loop {
@@ -85,7 +113,9 @@ impl Reader<'_> {
                 self.arm()?;
                 let Some(session) = self.link.session().cloned() else { return Err(Cause::Closed) };
                 let (generation, socket) = (self.link.generation(), Arc::clone(self.socket));
-                self.pipe.opened(Open { session, generation, socket });
+                let open = Open { session, generation, socket };
+                self.pipe.opened(open.clone());
+                self.opened.take().map_or(Ok(()), |opened| opened(open))?;
                 return Ok(progress.waiting);
             }
         }
