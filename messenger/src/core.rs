@@ -5,9 +5,6 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
-use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::addr::EntityAddr;
@@ -25,6 +22,8 @@ use crate::queue_thread::QueueThread;
 use crate::registry::Registry;
 use crate::session::{Cause, Driver, Phase, Session, Stack, State};
 use crate::stats::{Counters, Stats, add};
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use crate::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak, thread};
 use crate::throttle::Throttle;
 use crate::wire::Stamp;
 

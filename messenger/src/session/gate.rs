@@ -1,8 +1,7 @@
 //! The throttles a received message passes before its payload is taken.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
 use crate::message::{MESSAGE_COST, Permits};
+use crate::sync::{Arc, Mutex, PoisonError};
 use crate::throttle::{Permit, Throttle, Wait};
 
 /// Throttles in the order in which they are passed: policy messages, policy bytes, dispatch bytes.

@@ -42,8 +42,6 @@ pub use recv::{Incoming, Next, RecvHalf, RecvParams};
 pub(crate) use state::{Loss, Phase, State};
 
 use std::any::Any;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::addr::EntityAddr;
@@ -54,6 +52,8 @@ use crate::events::Event;
 use crate::message::{Message, PRIORITY_DEFAULT, Permits};
 use crate::policy::Policy;
 use crate::stats::add;
+use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::turn;
 use crate::wire::Stamp;
 
