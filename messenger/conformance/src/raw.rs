@@ -57,30 +57,40 @@ pub fn dial(server: SocketAddr) -> TcpStream {
     socket
 }
 
-/// Connects and opens a session, as client `nonce` of an OSD.
-pub fn open(server: SocketAddr, nonce: u32) -> TcpStream {
-    let mut socket = dial(server);
-    let mut greeting = [0; BANNER_LEN + 2 * ADDRESS_LEN];
-    socket.read_exact(&mut greeting).unwrap();
+/// Banner, address and connect: what the client at `address` says to an OSD until it needs an answer.
+pub fn hello(address: &EntityAddr, lossy: bool) -> Vec<u8> {
     let connect = Connect {
         features: features::SUPPORTED,
         host_type: u32::from(EntityType::CLIENT.0),
         global_seq: 1,
         protocol_version: protocol::connecting(EntityType::CLIENT, EntityType::OSD, 0),
-        lossy: true,
+        lossy,
         ..Connect::default()
     };
     let mut hello = BANNER.to_vec();
-    hello.extend(address::emit(&EntityAddr::blank(nonce)));
+    hello.extend(address::emit(address));
     let connect: [u8; CONNECT_LEN] = connect.emit();
     hello.extend(connect);
-    socket.write_all(&hello).unwrap();
+    hello
+}
+
+/// Reads the greeting and the reply of a server that lets its peer in.
+pub fn read_welcome(socket: &mut TcpStream) {
+    let mut greeting = [0; BANNER_LEN + 2 * ADDRESS_LEN];
+    socket.read_exact(&mut greeting).unwrap();
     let mut reply = [0; REPLY_LEN];
     socket.read_exact(&mut reply).unwrap();
     let reply = ConnectReply::parse(&reply);
     assert_eq!(reply.tag, tag::SEQ);
     let mut seq = [0; 8];
     socket.read_exact(&mut seq).unwrap();
+}
+
+/// Connects and opens a session, as client `nonce` of an OSD.
+pub fn open(server: SocketAddr, nonce: u32) -> TcpStream {
+    let mut socket = dial(server);
+    socket.write_all(&hello(&EntityAddr::blank(nonce), true)).unwrap();
+    read_welcome(&mut socket);
     socket.write_all(&[0; 8]).unwrap();
     socket
 }

@@ -1,11 +1,12 @@
 //! Cases: connections break.
 
+use std::io::Write;
 use std::net::TcpListener;
 
-use msgr::{EntityAddr, Message, MessengerFactory, Policy};
+use msgr::{EntityAddr, EntityType, Message, MessengerFactory, Policy};
 
 use crate::proxy::Proxy;
-use crate::{Heard, PATIENCE, Plan, echo, eventually, loopback, random};
+use crate::{Heard, PATIENCE, Plan, echo, eventually, loopback, random, raw};
 
 /// A lossy connection ends with a reset on both sides when one of them goes away.
 pub fn a_lossy_connection_is_reset_when_the_server_goes_away(factory: &dyn MessengerFactory) {
@@ -41,6 +42,31 @@ pub fn mark_down_is_a_reset_for_the_peer(factory: &dyn MessengerFactory) {
     assert_ne!(again, connection);
     again.send_message(Message::new(1)).unwrap();
     client.message();
+}
+
+/// A peer dials and its link breaks, before the session is open or with its first bytes: the session it began is there,
+/// and dials as soon as there is something to send.
+pub fn a_session_outlives_the_accepted_link_that_began_it(factory: &dyn MessengerFactory) {
+    // What follows the connect: nothing, or in the same breath the number that opens the session, and garbage.
+    for (nonce, rest) in [(1, vec![]), (2, vec![0, 0, 0, 0, 0, 0, 0, 0, 0xee])] {
+        let server = Plan::server(Policy::lossless_peer()).start(factory);
+        let peer = TcpListener::bind(loopback()).unwrap();
+        let address = EntityAddr::new(peer.local_addr().unwrap(), nonce);
+        let mut socket = raw::dial(server.socket());
+        let is_garbage = !rest.is_empty();
+        socket.write_all(&[raw::hello(&address, false), rest].concat()).unwrap();
+        if is_garbage {
+            raw::read_to_end(socket);
+        } else {
+            raw::read_welcome(&mut socket);
+            drop(socket);
+        }
+        eventually("the server notices", || server.messenger.stats().msgr_faults == 1);
+        let connection = server.messenger.connect_to(EntityType::CLIENT, address).unwrap();
+        connection.send_message(Message::new(1)).unwrap();
+        peer.set_nonblocking(true).unwrap();
+        eventually("the server dials the peer", || peer.accept().is_ok());
+    }
 }
 
 /// Over connections that are cut at random, everything arrives once and in order, in both directions.

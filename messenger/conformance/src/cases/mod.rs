@@ -52,6 +52,7 @@ macro_rules! cases {
                 mark_down_is_a_reset_for_the_peer = "SimpleTest",
                 an_idle_connection_times_out = "TimeoutTest",
                 nothing_is_lost_doubled_or_reordered_when_sockets_are_cut,
+                a_session_outlives_the_accepted_link_that_began_it,
                 a_resting_peer_dials_again_when_it_has_something_to_send,
                 a_refused_dial_is_told_and_tried_again,
                 a_blocked_write_does_not_delay_the_end,

@@ -28,6 +28,16 @@ struct Account {
     unexplained: Vec<u64>,
 }
 
+/// What a connection still owes.
+#[derive(Debug)]
+pub(super) struct Debt {
+    pub(super) key: Key,
+    /// Pings without an answer.
+    pub(super) outstanding: Vec<u64>,
+    /// Pings that a pong skipped, though no reset was told.
+    pub(super) skipped: Vec<u64>,
+}
+
 /// See the module.
 pub(super) struct Ledger {
     payloads: Vec<Bytes>,
@@ -145,21 +155,24 @@ impl Ledger {
         self.changed.notify_all();
     }
 
-    /// Waits until no more than `most` pings are outstanding, and if that is none, every reset has been told.
-    pub(super) fn wait_until_outstanding(&self, most: usize, patience: Duration) {
+    /// Waits until no more than `most` pings are outstanding and, if that is none, every reset has been told. Else returns
+    /// the connections concerned, each with what is outstanding and what a pong skipped.
+    pub(super) fn wait_until_outstanding(&self, most: usize, patience: Duration) -> Result<(), Vec<Debt>> {
         let begun = Instant::now();
         let mut books = self.lock();
         loop {
             assert!(books.wrong.is_empty(), "{:#?}", books.wrong);
             if books.outstanding() <= most && (most > 0 || books.unexplained() == 0) {
-                return;
+                return Ok(());
             }
             let left = patience.saturating_sub(begun.elapsed());
             if left.is_zero() {
-                let open =
-                    books.accounts.iter().filter(|(_, it)| !it.outstanding.is_empty() || !it.unexplained.is_empty());
-                let open: Vec<_> = open.map(|(key, it)| (key, &it.outstanding, &it.unexplained)).collect();
-                panic!("{patience:?} later, no answer and no reset (connection, outstanding, skipped): {open:?}");
+                let debts = books.accounts.iter().map(|(key, it)| Debt {
+                    key: *key,
+                    outstanding: it.outstanding.iter().copied().collect(),
+                    skipped: it.unexplained.clone(),
+                });
+                return Err(debts.filter(|debt| debt.outstanding.len() + debt.skipped.len() > 0).collect());
             }
             books = self.changed.wait_timeout(books, left).unwrap().0;
         }

@@ -257,7 +257,7 @@ impl Play<'_> {
 
     /// Sends a ping, or now and then a command, on a random connection.
     fn send(&mut self) {
-        self.ledger.wait_until_outstanding(IN_FLIGHT_MAX, DRAIN);
+        self.answered_down_to(IN_FLIGHT_MAX);
         let Some(at) = self.pick() else { return };
         let is_command = self.random.u32(0..100) < COMMANDS;
         let payload = self.random.usize(..PAYLOADS);
@@ -277,7 +277,7 @@ impl Play<'_> {
     }
 
     fn end(&self) {
-        self.ledger.wait_until_outstanding(0, DRAIN);
+        self.answered_down_to(0);
         eventually("the dispatch queues are empty", || self.messengers.iter().all(|it| it.dispatch_queue_len() == 0));
         for messenger in &self.messengers {
             messenger.shutdown();
@@ -286,8 +286,27 @@ impl Play<'_> {
             messenger.wait().unwrap();
         }
         // Nothing went wrong after all was answered either.
-        self.ledger.wait_until_outstanding(0, DRAIN);
+        self.answered_down_to(0);
         self.injected();
+    }
+
+    /// Waits until no more than `most` pings are without an answer, as must happen.
+    fn answered_down_to(&self, most: usize) {
+        let Err(debts) = self.ledger.wait_until_outstanding(most, DRAIN) else { return };
+        for debt in &debts {
+            println!("{debt:?}");
+            let (at, id) = debt.key;
+            for InUse { connection, from, to } in &self.in_use {
+                let ends = [(*from, *to, connection.clone()), (*to, *from, self.connection(*to, *from))];
+                if ends.iter().any(|(from, _, end)| (*from, end.id()) == (at, id)) {
+                    for (from, to, end) in ends {
+                        let (open, queued) = (end.is_connected(), end.queued_bytes());
+                        println!("  {from} to {to}: {end:?}, open: {open}, queued or unacknowledged: {queued} bytes");
+                    }
+                }
+            }
+        }
+        panic!("{} connections owe answers after {DRAIN:?}", debts.len());
     }
 
     /// What was asked to break did.
