@@ -35,6 +35,10 @@ test: setup
     cargo test --locked --workspace --doc
     cargo test --locked --workspace --all-targets
 
+# Runs the conformance cases against every messenger and prints a table; takes --only, --repeat, --case, --against.
+conformance *options:
+    cargo run --locked --quiet --package msgr-conformance-table -- {{ options }}
+
 # Formatting, lints and documentation, all without a warning, and the licences of the dependencies.
 check:
     cargo fmt --all --check

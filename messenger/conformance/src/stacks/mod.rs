@@ -13,7 +13,7 @@ use msgr_async::stack::NetworkStack;
 /// A stack, and what it is tested with.
 pub struct Testbed {
     /// The stack.
-    pub stack: Box<dyn NetworkStack>,
+    pub stack: &'static dyn NetworkStack,
     /// Makes the drivers that watch its sockets.
     pub driver: fn() -> Box<dyn EventDriver>,
     /// An address of this host that nobody uses, with a port of 0.
