@@ -326,7 +326,7 @@ impl Core {
 
     /// The connection to `addr`, dialling if there is none; `None` when the peer must dial us and has not.
     fn find_or_dial(self: &Arc<Core>, kind: EntityType, addr: EntityAddr) -> Result<Option<Connection>, Error> {
-        if addr.is_blank_ip() || addr.port() == 0 {
+        if addr.is_blank_ip() {
             return Err(Error::Misuse("a blank address cannot be dialled"));
         }
         if !self.is_started() {
@@ -352,6 +352,10 @@ impl Core {
             let policy = self.policy(kind);
             if policy.server {
                 return Ok(None);
+            }
+            // Only now: a client that did not bind has no port, and is found by the address it connected with.
+            if addr.port() == 0 {
+                return Err(Error::Misuse("an address without a port cannot be dialled"));
             }
             let session = Session::new(self, kind, State::new(Phase::Connecting, policy, addr));
             session.hand_out();
