@@ -14,6 +14,7 @@
 #![allow(clippy::unwrap_used)]
 
 pub mod cases;
+pub mod ceph;
 mod node;
 pub mod proxy;
 pub mod raw;
@@ -21,3 +22,14 @@ mod suite;
 
 pub use node::{Heard, Node, PATIENCE, Plan, React, echo, loopback};
 pub use suite::Configured;
+
+/// Makes a test of the interop with a real monitor ([`ceph`]), run with the messengers of the factory given.
+#[macro_export]
+macro_rules! interop {
+    ($factory:expr) => {
+        #[test]
+        fn a_monitor_and_the_messenger_understand_each_other() {
+            $crate::ceph::with(&$factory);
+        }
+    };
+}
