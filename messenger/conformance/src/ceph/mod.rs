@@ -9,6 +9,8 @@ mod bare_mon;
 pub mod body;
 pub mod mon;
 mod our_client;
+mod our_faults;
+mod our_mon;
 pub mod peer;
 pub mod piece;
 pub mod pieces;
@@ -33,8 +35,10 @@ pub fn bare() {
 
 /// The rows with this messenger, against a monitor of their own.
 pub fn with(factory: &dyn MessengerFactory) {
-    let Some(mon) = Mon::start() else { return };
+    let Some(mut mon) = Mon::start() else { return };
     let mut table = Table::new(format!("{}, with the messenger {}", mon::version().unwrap_or_default(), factory.name()));
     our_client::rows(&mut table, &mon, factory);
+    our_mon::rows(&mut table, &mon, factory);
+    our_faults::rows(&mut table, &mut mon, factory);
     table.finish();
 }

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use msgr::EntityAddr;
-use serde_json::Value;
+use msgr::wire::tag;
 use tempfile::TempDir;
 
 use super::body;
@@ -188,7 +188,7 @@ public_addr = v1:{address}/0
                 let what = ended.map_or("it does not come to a quorum".to_owned(), |status| status.to_string());
                 return Err(io::Error::other(format!("{what}\n{}", self.last_words())));
             }
-            if status(self.address).is_ok_and(|status| status["mon_status"]["quorum"] == serde_json::json!([0])) {
+            if leads(self.address).unwrap_or(false) {
                 return Ok(());
             }
             thread::sleep(TICK);
@@ -210,12 +210,13 @@ impl Drop for Mon {
     }
 }
 
-/// Its answer to a ping, which it gives with or without a quorum.
-fn status(address: SocketAddr) -> io::Result<Value> {
+/// Whether the monitor at this address leads its quorum and has a map of OSDs, by which it asks features of its peers.
+fn leads(address: SocketAddr) -> io::Result<bool> {
     let (mut peer, _) = Peer::open(address, &Who::client())?;
     peer.ping()?;
-    let pong = peer.message()?;
-    body::status(&pong.front).ok_or_else(|| io::Error::other("its answer does not decode"))
+    let status = body::status(&peer.message()?.front).unwrap_or_default();
+    let (_, bare) = Peer::open(address, &Who { features: 0, ..Who::client() })?;
+    Ok(status["mon_status"]["quorum"] == serde_json::json!([0]) && bare.fixed.tag == tag::FEATURES)
 }
 
 /// An address that nobody listens on.

@@ -14,7 +14,7 @@ use super::peer::nonce;
 use super::piece::Piece;
 use super::table::Table;
 use super::tap::{Party, Tap};
-use super::us::{self, client, connect, ping, plain_client, pong};
+use super::us::{self, client, connect, connected, ping, plain_client, pong};
 use crate::{Node, PATIENCE};
 
 /// All of them.
@@ -88,11 +88,6 @@ fn conversation(table: &mut Table, mon: &mon::Mon, factory: &dyn MessengerFactor
         let same = if asked == (Stamp { sec, nsec }) { "the same" } else { "other" };
         format!("KEEPALIVE2_ACK with {same} 8 bytes")
     });
-}
-
-/// Waits until a node hears that its connection is open.
-fn connected(node: &Node) {
-    node.hear(|heard| (us::name(&heard) == "connect").then_some(()));
 }
 
 fn handshakes(table: &mut Table, mon: &mon::Mon, factory: &dyn MessengerFactory) {

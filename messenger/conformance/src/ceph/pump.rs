@@ -69,6 +69,9 @@ impl Shared {
             let to = if dialled_by == Party::Us { Some(self.mon) } else { self.us };
             // Nobody there: whoever dialled sees its connection close.
             let Some(Ok(ours)) = to.map(TcpStream::connect) else { continue };
+            for socket in [&theirs, &ours] {
+                socket.set_nodelay(true).unwrap();
+            }
             let both = || [theirs.try_clone().unwrap(), ours.try_clone().unwrap()];
             let handshake: Arc<Mutex<Handshake>> = Arc::default();
             let mut state = self.lock();
@@ -110,36 +113,49 @@ impl Shared {
                 bytes[at..at + 2].copy_from_slice(&port.to_be_bytes());
             }
             let closed = matches!(piece, Piece::Closed);
-            let act = self.judge(Event { link, dialled_by, from: party, piece, act: Act::Pass });
-            let passed = act != Act::Pass || to.write_all(&bytes).is_ok();
-            if closed || act == Act::Cut || !passed {
+            let event = self.judge(Event { link, dialled_by, from: party, piece, act: Act::Pass });
+            let act = event.act;
+            if act == Act::Pass {
+                if to.write_all(&bytes).is_err() {
+                    break;
+                }
+                // Only now, so that whoever waits for it and then cuts has let it arrive.
+                self.note(event);
+            }
+            if closed || act == Act::Cut {
                 break;
             }
         }
         self.lock().hang_up(link);
     }
 
-    /// What to do with a piece, once it is no longer held.
-    fn judge(&self, mut event: Event) -> Act {
+    /// Decides what to do with a piece, once it is no longer held. What is not to be passed on is noted.
+    fn judge(&self, mut event: Event) -> Event {
         let mut state = self.lock();
         loop {
-            if state.links[event.link].is_none() {
+            event.act = if state.links[event.link].is_some() { (state.rule)(&event) } else { Act::Cut };
+            if event.act == Act::Pass || state.links[event.link].is_none() {
                 // What the tap cut itself is not to be seen as somebody's hang-up.
-                return Act::Cut;
+                return event;
             }
-            event.act = (state.rule)(&event);
             state.log.push(event.clone());
             self.changed.notify_all();
             if event.act != Act::Hold {
-                return event.act;
+                return event;
             }
             let asked = state.rules;
             let same_rule = |state: &mut State| state.rules == asked && !state.stopping;
             let (next, waited) = self.changed.wait_timeout_while(state, HOLD_MAX, same_rule).unwrap();
             state = next;
             if state.stopping || waited.timed_out() {
-                return Act::Cut;
+                event.act = Act::Cut;
+                return event;
             }
         }
+    }
+
+    fn note(&self, event: Event) {
+        self.lock().log.push(event);
+        self.changed.notify_all();
     }
 }

@@ -89,28 +89,31 @@ pub fn ping(connection: &Connection) {
     connection.send_message(Message::new(kind::PING)).unwrap();
 }
 
+/// Waits until a node hears that its connection is open.
+pub fn connected(node: &Node) {
+    node.hear(|heard| matches!(heard, Heard::Connect(_)).then_some(()));
+}
+
 /// The next message that is dispatched, in words.
 pub fn pong(node: &Node) -> String {
-    let message = node.message();
+    words(&node.message())
+}
+
+fn words(message: &Message) -> String {
     assert_eq!((message.kind, message.source), (kind::PING, Some(EntityName::mon(0))));
+    // A monitor builds a message anew to replay it, and has lost the text by then.
     let empty = if message.front.is_empty() { "empty pong" } else { "pong" };
     format!("{empty}, seq {}", message.seq)
 }
 
-/// What was heard and not looked at so far, in words; events of connections by their callback.
-pub fn heard(node: &Node) -> Vec<&'static str> {
-    node.heard.try_iter().map(|heard| name(&heard)).collect()
-}
-
-/// The callback that told.
-pub fn name(heard: &Heard) -> &'static str {
+/// What a dispatcher was told, in words.
+pub fn told(heard: &Heard) -> String {
     match heard {
-        Heard::Fast(..) => "a message",
-        Heard::Queued(..) => "a queued message",
-        Heard::Connect(_) => "connect",
-        Heard::Accept(_) => "accept",
-        Heard::Reset(_) => "reset",
-        Heard::RemoteReset(_) => "remote_reset",
-        Heard::Refused(_) => "refused",
+        Heard::Fast(_, message) | Heard::Queued(_, message) => words(message),
+        Heard::Connect(_) => "connect".to_owned(),
+        Heard::Accept(_) => "accept".to_owned(),
+        Heard::Reset(_) => "reset".to_owned(),
+        Heard::RemoteReset(_) => "remote_reset".to_owned(),
+        Heard::Refused(_) => "refused".to_owned(),
     }
 }
