@@ -10,20 +10,21 @@ use msgr::{Authorizer, EntityAddr};
 
 use super::body::kind;
 use super::mon::Mon;
-use super::peer::{Outgoing, Peer, Who};
+use super::peer::{Outgoing, Peer};
 use super::piece::Piece;
 use super::table::Table;
+use super::who::Who;
 
 /// What opens the session of a new client, osd or mgr.
-pub const OPENS: &str = "SEQ, cseq 1, proto 15, lossy, in_seq 0";
+pub(super) const OPENS: &str = "SEQ, cseq 1, proto 15, lossy, in_seq 0";
 /// What a monitor with a fresh map of OSDs asks for.
-pub const REQUIRED: &str = "FEATURES, of them missing 0x0401020002040000";
+pub(super) const REQUIRED: &str = "FEATURES, of them missing 0x0401020002040000";
 
 /// The header's crc stands behind the tag and the rest of the header.
 const HEADER_CRC_AT: usize = 1 + 49;
 
 /// All of them.
-pub fn rows(table: &mut Table, mon: &Mon) {
+pub(super) fn rows(table: &mut Table, mon: &Mon) {
     handshakes(table, mon);
     frames(table, mon);
 }
@@ -47,10 +48,9 @@ fn handshakes(table: &mut Table, mon: &Mon) {
         let pong = peer.message().unwrap();
         format!("{reply}; {pong}, footer of {} bytes", pong.footer_len)
     });
-    for (probe, features) in [
-        ("features 0", 0),
-        ("features 1, 6, 23 and 42 only", NOSRCADDR | RECONNECT_SEQ | MSG_AUTH | KEEPALIVE2),
-    ] {
+    for (probe, features) in
+        [("features 0", 0), ("features 1, 6, 23 and 42 only", NOSRCADDR | RECONNECT_SEQ | MSG_AUTH | KEEPALIVE2)]
+    {
         table.row(probe, REQUIRED, || {
             let reply = Peer::open(at, &Who { features, ..Who::client() }).unwrap().1.fixed;
             let name = if reply.tag == tag::FEATURES { "FEATURES" } else { "another tag" };
@@ -117,7 +117,7 @@ fn frames(table: &mut Table, mon: &Mon) {
         let mut peer = open();
         let stamp = Stamp { sec: 1_600_000_000, nsec: 500_000_000 };
         peer.say(&frame::keepalive2(stamp)).unwrap();
-        match peer.next() {
+        match peer.read() {
             Ok(Piece::KeepaliveAck(echoed)) if echoed == stamp => "KEEPALIVE2_ACK with the same 8 bytes".to_owned(),
             other => told(other),
         }
@@ -145,7 +145,7 @@ fn frames(table: &mut Table, mon: &Mon) {
 
 /// The monitor's next piece, in words.
 fn next(peer: &mut Peer) -> String {
-    told(peer.next())
+    told(peer.read())
 }
 
 fn told(piece: io::Result<Piece>) -> String {

@@ -7,22 +7,23 @@ use msgr::wire::{Connect, tag};
 use msgr::{Authorizer, EntityType};
 
 use super::mon::Mon;
-use super::peer::{CLUSTER_PROTOCOL, Listening, Peer, Who, nonce};
+use super::peer::{Listening, Peer};
 use super::piece::{Piece, Reply};
 use super::table::Table;
+use super::who::{CLUSTER_PROTOCOL, Who, nonce};
 
 /// How the monitor dials a monitor of ours whose session was cut.
-pub const DIALS: &str = "connect: cseq 2, proto 13, authorizer 1 of 18 bytes (mon a, global_id 0)";
+pub(super) const DIALS: &str = "connect: cseq 2, proto 13, authorizer 1 of 18 bytes (mon a, global_id 0)";
 
 /// All of them.
-pub fn rows(table: &mut Table, mon: &Mon) {
+pub(super) fn rows(table: &mut Table, mon: &Mon) {
     sessions(table, mon);
     it_dials(table, mon);
     race(table, mon);
 }
 
 /// The connect of a monitor, in words.
-pub fn connect_of(connect: &Connect, authorizer: &Authorizer) -> String {
+pub(super) fn connect_of(connect: &Connect, authorizer: &Authorizer) -> String {
     let claims = match parse_auth_none(authorizer) {
         Some((kind, id, global_id)) => format!("{kind} {id}, global_id {global_id}"),
         None => "not of auth none".to_owned(),
@@ -78,7 +79,7 @@ fn sessions(table: &mut Table, mon: &Mon) {
         let (mut old, _) = Peer::open(at, &who).unwrap();
         let mut new = Peer::dial(at, &who).unwrap();
         let replies = insist(&mut new, 2, 0).unwrap();
-        format!("{}; the old socket: {}", told(&replies), old.next().unwrap())
+        format!("{}; the old socket: {}", told(&replies), old.read().unwrap())
     });
     table.row("lossless: ping", "pong, seq 1 and ACK 1", || {
         let (mut peer, _) = Peer::open(at, &Who::mon()).unwrap();
@@ -89,7 +90,7 @@ fn sessions(table: &mut Table, mon: &Mon) {
 /// Pings and waits for both answers, which come in either order.
 fn pong_and_ack(peer: &mut Peer) -> io::Result<String> {
     peer.ping()?;
-    let mut both = [peer.next()?, peer.next()?].map(|piece| piece.to_string());
+    let mut both = [peer.read()?, peer.read()?].map(|piece| piece.to_string());
     both.sort_by_key(|text| text.starts_with("ACK"));
     Ok(both.join(" and "))
 }
@@ -108,12 +109,12 @@ fn it_dials(table: &mut Table, mon: &Mon) {
     let probe = "lossless: drop TCP without acking the pong";
     table.row(probe, &format!("it dials: banner, then nothing until it is greeted; {DIALS}"), || {
         let (_listening, mut dialled) = dropped(mon, nonce()).unwrap();
-        let banner = dialled.next().unwrap();
+        let banner = dialled.read().unwrap();
         let silent = if dialled.is_silent().unwrap() { "nothing" } else { "something" };
         dialled.greet().unwrap();
-        let Piece::Address(from) = dialled.next().unwrap() else { return "no address".to_owned() };
+        let Piece::Address(from) = dialled.read().unwrap() else { return "no address".to_owned() };
         assert_eq!(from, mon.address());
-        let Piece::Connect(connect, authorizer) = dialled.next().unwrap() else { return "no connect".to_owned() };
+        let Piece::Connect(connect, authorizer) = dialled.read().unwrap() else { return "no connect".to_owned() };
         format!("it dials: {banner}, then {silent} until it is greeted; {}", connect_of(&connect, &authorizer))
     });
     let replays = "in_seq 1; empty pong, seq 1; after our next ping: pong, seq 2 and ACK 2";
@@ -121,12 +122,12 @@ fn it_dials(table: &mut Table, mon: &Mon) {
         let (_listening, mut dialled) = dropped(mon, nonce()).unwrap();
         dialled.greet().unwrap();
         let connect = loop {
-            if let Piece::Connect(connect, _) = dialled.next().unwrap() {
+            if let Piece::Connect(connect, _) = dialled.read().unwrap() {
                 break connect;
             }
         };
         dialled.accept(&connect, 0).unwrap();
-        let (in_seq, replayed) = (dialled.next().unwrap(), dialled.next().unwrap());
+        let (in_seq, replayed) = (dialled.read().unwrap(), dialled.read().unwrap());
         dialled.skip(1);
         format!("{in_seq}; {replayed}; after our next ping: {}", pong_and_ack(&mut dialled).unwrap())
     });

@@ -151,3 +151,26 @@ fn tagged(cursor: &mut Cursor<'_>) -> Option<EntityAddr> {
     cursor.versioned()?;
     address::parse_tagged(&whole[..whole.len() - cursor.0.len()]).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use msgr::wire::crc::crc32c;
+
+    #[test]
+    fn an_authentication_has_the_bytes_that_a_monitor_took() {
+        let front = auth("admin");
+        assert_eq!((front.len(), crc32c(0, &front)), (60, 0x35a7_635b));
+    }
+
+    #[test]
+    fn what_does_not_decode_is_none() {
+        let reply = [1, 0, 0, 0, 0, 0, 0, 0, 1, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        assert_eq!(auth_reply(&reply), Some(AuthReply { protocol: 1, result: 0, global_id: 4097 }));
+        for len in 0..reply.len() {
+            assert_eq!(auth_reply(&reply[..len]), None);
+            assert_eq!(mon_map(&reply[..len]), None);
+            assert_eq!(status(&reply[..len]), None);
+        }
+    }
+}

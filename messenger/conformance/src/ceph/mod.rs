@@ -1,8 +1,12 @@
-//! Interop with a stock ceph-mon: every row of what a real monitor was seen to do, made again by our code.
+//! Interop with a stock ceph-mon: what a real monitor was seen to do, made to happen again by our code, a row of a
+//! table each. A row that differs fails the test.
 //!
 //! * [`mon`] is the monitor as a child process.
-//! * [`bare`] are the rows by our own hand on the wire, for what a messenger never does on purpose.
-//! * [`table`] is what is printed: the rows side by side with what the facts say. A row that differs is a failure.
+//! * The rows of `bare_client` and `bare_mon` are by our own hand on the wire ([`peer`], [`who`]), for what a messenger
+//!   never does on purpose.
+//! * The rows of `our_client`, `our_mon` and `our_faults` are with a messenger ([`us`]), whose conversation with the
+//!   monitor passes a [`tap`] that sees, holds and cuts it.
+//! * [`piece`] and [`pieces`] take a conversation apart, [`body`] its messages; [`table`] is what is printed.
 
 mod bare_client;
 mod bare_mon;
@@ -18,6 +22,7 @@ mod pump;
 pub mod table;
 pub mod tap;
 pub mod us;
+pub mod who;
 
 use msgr::MessengerFactory;
 
@@ -27,7 +32,7 @@ use table::Table;
 /// The rows by our own hand on the wire, against a monitor of their own.
 pub fn bare() {
     let Some(mon) = Mon::start() else { return };
-    let mut table = Table::new(format!("{}, by our own hand on the wire", mon::version().unwrap_or_default()));
+    let mut table = table("by our own hand on the wire");
     bare_client::rows(&mut table, &mon);
     bare_mon::rows(&mut table, &mon);
     table.finish();
@@ -36,9 +41,13 @@ pub fn bare() {
 /// The rows with this messenger, against a monitor of their own.
 pub fn with(factory: &dyn MessengerFactory) {
     let Some(mut mon) = Mon::start() else { return };
-    let mut table = Table::new(format!("{}, with the messenger {}", mon::version().unwrap_or_default(), factory.name()));
+    let mut table = table(&format!("with the messenger {}", factory.name()));
     our_client::rows(&mut table, &mon, factory);
     our_mon::rows(&mut table, &mon, factory);
     our_faults::rows(&mut table, &mut mon, factory);
     table.finish();
+}
+
+fn table(how: &str) -> Table {
+    Table::new(format!("{}, {how}", mon::version().unwrap_or_default()))
 }

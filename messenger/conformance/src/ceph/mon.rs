@@ -13,7 +13,8 @@ use msgr::wire::tag;
 use tempfile::TempDir;
 
 use super::body;
-use super::peer::{Peer, Who};
+use super::peer::Peer;
+use super::who::Who;
 use crate::loopback;
 
 /// Commands that make a monitor's map and store; they take a second.

@@ -10,15 +10,15 @@ use msgr::{EntityType, Message, MessengerFactory};
 use super::bare_client::{OPENS, REQUIRED};
 use super::body::{self, kind};
 use super::mon;
-use super::peer::nonce;
 use super::piece::Piece;
 use super::table::Table;
 use super::tap::{Party, Tap};
 use super::us::{self, client, connect, connected, ping, plain_client, pong};
+use super::who::nonce;
 use crate::{Node, PATIENCE};
 
 /// All of them.
-pub fn rows(table: &mut Table, mon: &mon::Mon, factory: &dyn MessengerFactory) {
+pub(super) fn rows(table: &mut Table, mon: &mon::Mon, factory: &dyn MessengerFactory) {
     conversation(table, mon, factory);
     handshakes(table, mon, factory);
 }
@@ -126,10 +126,9 @@ fn handshakes(table: &mut Table, mon: &mon::Mon, factory: &dyn MessengerFactory)
         };
         format!("{said}; footers of {} and {} bytes", footer(Party::Us), footer(Party::Mon))
     });
-    for (probe, features) in [
-        ("features 0", 0),
-        ("features 1, 6, 23 and 42 only", NOSRCADDR | RECONNECT_SEQ | MSG_AUTH | KEEPALIVE2),
-    ] {
+    for (probe, features) in
+        [("features 0", 0), ("features 1, 6, 23 and 42 only", NOSRCADDR | RECONNECT_SEQ | MSG_AUTH | KEEPALIVE2)]
+    {
         table.row(probe, REQUIRED, || {
             let (_, reply, _) = dials(offering(features), EntityType::MON);
             let name = if reply.fixed.tag == tag::FEATURES { "FEATURES" } else { "another tag" };

@@ -1,61 +1,74 @@
 //! Rows with one of our messengers when connections break at random, and when the monitor itself dies.
 
-use msgr::wire::tag;
-use msgr::{MessengerFactory, Policy};
+use msgr::{Connection, MessengerFactory};
 
 use super::mon;
 use super::our_mon::Ours;
-use super::peer::nonce;
 use super::table::Table;
 use super::tap::Act;
-use super::us::{self, connect, ping, plain_client, told};
+use super::us::{self, connect, connected, ping, plain_client, told};
+use super::who::nonce;
 use crate::{Heard, Node};
 
-/// All of them. The last one kills the monitor.
-pub fn rows(table: &mut Table, mon: &mut mon::Mon, factory: &dyn MessengerFactory) {
-    cuts(table, mon, factory);
+/// Connections that break while pings are on their way; fewer would show little.
+const BREAKS_MIN: u64 = 10;
+/// Pings sent at least.
+const PINGS_MIN: usize = 300;
+/// Pings after which enough must have broken.
+const PINGS_MAX: usize = 20_000;
+/// Pings on their way at once.
+const WINDOW: usize = 16;
+
+/// All of them. The last ones kill the monitor.
+pub(super) fn rows(table: &mut Table, mon: &mut mon::Mon, factory: &dyn MessengerFactory) {
+    breaks(table, mon, factory);
     death(table, mon, factory);
 }
 
-/// Pings in a row, answered over connections that are cut before any piece, of the handshake too.
-fn cuts(table: &mut Table, mon: &mon::Mon, factory: &dyn MessengerFactory) {
-    const PINGS: u64 = 300;
-    /// Pings on their way at once.
-    const WINDOW: u64 = 16;
+/// Pings in a row, answered over connections that break at any point, in the handshake too.
+fn breaks(table: &mut Table, mon: &mon::Mon, factory: &dyn MessengerFactory) {
     /// One piece in so many is not passed on, and its connection cut instead.
     const ONE_IN: u32 = 30;
-    /// Fewer would show little.
-    const CUTS_MIN: usize = 10;
-    let facts = format!("{PINGS} pongs, each once and in order; over {CUTS_MIN} cuts; we replayed");
+    let facts = format!("a pong for each, once and in order; over {BREAKS_MIN} breaks; we replayed");
     for (order, smaller) in [("greater", false), ("smaller", true)] {
-        let probe = format!("{PINGS} pings over cut connections, our address {order}");
-        table.row(&probe, &facts, || {
+        table.row(&format!("300 pings and more over cut connections, our address {order}"), &facts, || {
             let ours = Ours::new(mon, us::Mon::listening(if smaller { 0 } else { nonce() }), factory);
             let mut random = fastrand::Rng::with_seed(7);
             ours.tap.rule(move |_| if random.u32(..ONE_IN) == 0 { Act::Cut } else { Act::Pass });
-            let mut seqs = Vec::new();
-            for n in 0..PINGS + WINDOW {
-                if n < PINGS {
-                    ping(&ours.connection);
-                }
-                if n >= WINDOW {
-                    seqs.push(ours.node.message().seq);
-                }
-            }
-            ours.tap.pass();
-            let more = ours.node.heard.try_iter().filter(|heard| matches!(heard, Heard::Fast(..))).count();
-            let in_order = seqs.iter().copied().eq(1..=PINGS) && more == 0;
-            let cuts = ours.tap.until(|log| Some(log.iter().filter(|event| event.act == Act::Cut).count()));
-            let replayed = ours.node.messenger.stats().msgr_replayed_messages > 0;
-            format!(
-                "{} pongs, {}; {} {CUTS_MIN} cuts; we {}",
-                seqs.len() + more,
-                if in_order { "each once and in order" } else { "not each once and in order" },
-                if cuts > CUTS_MIN { "over" } else { "not over" },
-                if replayed { "replayed" } else { "did not replay" },
-            )
+            let cuts = || ours.tap.until(|log| Some(log.iter().filter(|event| event.act == Act::Cut).count() as u64));
+            converse(&ours.node, &ours.connection, cuts)
         });
     }
+    table.row("300 pings and more over sockets that fail, nothing in between", &facts, || {
+        let node = us::Mon { failures: "30", ..us::Mon::listening(nonce()) }.start(factory);
+        let failures = || node.messenger.stats().msgr_injected_socket_failures;
+        converse(&node, &connect(&node, mon.address()), failures)
+    });
+}
+
+/// Pings until enough connections broke, and waits for all pongs.
+fn converse(node: &Node, connection: &Connection, breaks: impl Fn() -> u64) -> String {
+    let replayed = || node.messenger.stats().msgr_replayed_messages > 0;
+    let (mut pings, mut pongs) = (0, Vec::new());
+    while pings < PINGS_MIN || pings < PINGS_MAX && (breaks() <= BREAKS_MIN || !replayed()) {
+        ping(connection);
+        pings += 1;
+        if pings > WINDOW {
+            pongs.push(node.message().seq);
+        }
+    }
+    while pongs.len() < pings {
+        pongs.push(node.message().seq);
+    }
+    let more = node.heard.try_iter().any(|heard| matches!(heard, Heard::Fast(..)));
+    let in_order = pongs.into_iter().eq(1..=pings as u64);
+    format!(
+        "{}, {} in order; {} {BREAKS_MIN} breaks; we {}",
+        if more { "more than a pong for each" } else { "a pong for each" },
+        if in_order { "once and" } else { "not" },
+        if breaks() > BREAKS_MIN { "over" } else { "not over" },
+        if replayed() { "replayed" } else { "did not replay" },
+    )
 }
 
 /// The monitor is killed in the middle of a conversation with two monitors of ours and a client, and started again.
@@ -67,8 +80,8 @@ fn death(table: &mut Table, mon: &mut mon::Mon, factory: &dyn MessengerFactory) 
     let tapped = Ours::new(mon, us::Mon::dialling(nonce()), factory);
     let client = plain_client(factory, nonce());
     let from_client = connect(&client, mon.address());
-    let talk = [(&direct, &to_mon), (&tapped.node, &tapped.connection), (&client, &from_client)];
-    for (node, connection) in talk {
+    for (node, connection) in [(&direct, &to_mon), (&tapped.node, &tapped.connection), (&client, &from_client)] {
+        connected(node);
         ping(connection);
         node.message();
     }
@@ -93,8 +106,9 @@ fn death(table: &mut Table, mon: &mut mon::Mon, factory: &dyn MessengerFactory) 
         ping(&to_mon);
         format!("{events}; then {}", us::pong(&direct))
     });
-    let resets = "RESETSESSION; SEQ, cseq 1, proto 13, lossless, in_seq 0; heard: remote_reset, connect; then pong, seq 1";
-    table.row("mon peer, unknown session (it was cut with cseq 1)", resets, || {
+    let resets =
+        "RESETSESSION; SEQ, cseq 1, proto 13, lossless, in_seq 0; heard: remote_reset, connect; then pong, seq 1";
+    table.row("mon peer, unknown session (cut with cseq 1)", resets, || {
         let replies = tapped.tap.opening();
         let events = events(&tapped.node, 2);
         ping(&tapped.connection);
@@ -102,7 +116,7 @@ fn death(table: &mut Table, mon: &mut mon::Mon, factory: &dyn MessengerFactory) 
     });
 }
 
-/// The next events of connections, in words; messages are passed over, and so are refused dials after the first.
+/// The next events of connections, in words; messages are passed over, and so are refused dials if more is awaited.
 fn events(node: &Node, count: usize) -> String {
     let mut events: Vec<String> = Vec::new();
     while events.len() < count {

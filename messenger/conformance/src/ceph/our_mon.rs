@@ -7,15 +7,15 @@ use msgr::{Connection, MessengerFactory};
 
 use super::bare_mon::{DIALS, connect_of};
 use super::mon;
-use super::peer::nonce;
 use super::piece::Piece;
 use super::table::Table;
 use super::tap::{Act, Event, Party, Tap, words};
 use super::us::{self, connect, connected, ping, pong};
+use super::who::nonce;
 use crate::{Node, PATIENCE};
 
 /// All of them.
-pub fn rows(table: &mut Table, mon: &mon::Mon, factory: &dyn MessengerFactory) {
+pub(super) fn rows(table: &mut Table, mon: &mon::Mon, factory: &dyn MessengerFactory) {
     retries(table, mon, factory);
     successor(table, mon, factory);
     it_dials(table, mon, factory);
@@ -23,18 +23,18 @@ pub fn rows(table: &mut Table, mon: &mon::Mon, factory: &dyn MessengerFactory) {
 }
 
 /// A monitor of ours with a session to the monitor, through a tap.
-pub struct Ours {
+pub(super) struct Ours {
     /// Its messenger.
-    pub node: Node,
+    pub(super) node: Node,
     /// What stands between the two.
-    pub tap: Tap,
+    pub(super) tap: Tap,
     /// Its connection.
-    pub connection: Connection,
+    pub(super) connection: Connection,
 }
 
 impl Ours {
     /// Starts the messenger, and lets the tap do this with what passes.
-    pub fn new(mon: &mon::Mon, us: us::Mon, factory: &dyn MessengerFactory) -> Ours {
+    pub(super) fn new(mon: &mon::Mon, us: us::Mon, factory: &dyn MessengerFactory) -> Ours {
         let node = us.start(factory);
         let tap = Tap::new(mon.address(), node.address());
         let connection = connect(&node, tap.mon());
@@ -42,7 +42,7 @@ impl Ours {
     }
 
     /// Waits until the monitor has acknowledged everything, so that a cut leaves us nothing to send.
-    pub fn settle(&self) {
+    pub(super) fn settle(&self) {
         let begun = Instant::now();
         while self.connection.queued_bytes() > 0 {
             assert!(begun.elapsed() < PATIENCE, "no acknowledgement");
@@ -51,7 +51,7 @@ impl Ours {
     }
 
     /// Exchanges a ping and its answer, each of them acknowledged.
-    pub fn exchange(&self) -> String {
+    pub(super) fn exchange(&self) -> String {
         let before = self.acked();
         ping(&self.connection);
         let pong = pong(&self.node);
@@ -155,7 +155,8 @@ fn successor(table: &mut Table, mon: &mon::Mon, factory: &dyn MessengerFactory) 
         old.exchange();
         old.cut_and_rest();
         old.exchange();
-        let gseq = old.tap.until(|log| log.iter().filter_map(Event::our_connect).next_back().map(|last| last.global_seq));
+        let gseq =
+            old.tap.until(|log| log.iter().filter_map(Event::our_connect).next_back().map(|last| last.global_seq));
         assert_eq!(gseq, 3);
         let new = Ours::new(mon, us::Mon::dialling(nonce), factory);
         new.tap.opening()
@@ -275,7 +276,8 @@ fn race(table: &mut Table, mon: &mon::Mon, factory: &dyn MessengerFactory) {
         ours.tap.pass();
         format!("we: {replies}; {}", end(&ours))
     });
-    let facts = format!("we: WAIT; then our dial: RETRY_GLOBAL 1; SEQ, cseq 3, proto 13, lossless, in_seq 1; {resumed}");
+    let facts =
+        format!("we: WAIT; then our dial: RETRY_GLOBAL 1; SEQ, cseq 3, proto 13, lossless, in_seq 1; {resumed}");
     table.row("both dial, its comes first, our address smaller", &facts, || {
         let ours = start(true);
         first(&ours, Party::Mon);

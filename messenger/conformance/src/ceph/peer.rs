@@ -1,18 +1,18 @@
 //! A peer of the monitor without a messenger: its own hand on every byte.
 
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use msgr::wire::{BANNER, Connect, ConnectReply, Footer, Header, address, authorizer, crc::crc32c, features, tag};
-use msgr::{Authorizer, EntityAddr, EntityName, EntityType};
+use msgr::wire::{BANNER, Connect, ConnectReply, Footer, Header, address, crc::crc32c, tag};
+use msgr::{EntityAddr, EntityType};
 
 use super::body::kind;
 use super::piece::{End, Piece, Received, Reply};
 use super::pieces::{Handshake, Pieces};
+use super::who::Who;
 use crate::loopback;
 
 /// How long a peer waits for what the monitor does at once.
@@ -21,69 +21,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const SILENCE: Duration = Duration::from_millis(300);
 /// Between two looks at whether the monitor has dialled.
 const TICK: Duration = Duration::from_millis(2);
-/// The protocol version between monitors.
-pub const CLUSTER_PROTOCOL: u32 = 13;
-/// The protocol version of a monitor for everybody else.
-const PUBLIC_PROTOCOL: u32 = 15;
-
-/// A nonce that no other peer of the monitor has, in the lowest byte at least 1.
-pub fn nonce() -> u32 {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let n = NEXT.fetch_add(1, Relaxed);
-    n / 255 << 8 | (1 + n % 255)
-}
-
-/// Who a peer says it is.
-#[derive(Clone, Debug)]
-pub struct Who {
-    /// Its name.
-    pub name: EntityName,
-    /// Its address.
-    pub addr: EntityAddr,
-    /// The features it offers.
-    pub features: u64,
-    /// The protocol version it claims.
-    pub protocol: u32,
-    /// Its authorizer.
-    pub authorizer: Authorizer,
-}
-
-/// The authorizer of a monitor of ours.
-pub fn mon_authorizer() -> Authorizer {
-    authorizer::auth_none(EntityType::MON, "us", 0)
-}
-
-impl Who {
-    /// A new one of this type, without an authorizer, that does not listen.
-    pub fn new(kind: EntityType) -> Who {
-        let name = EntityName { kind, num: EntityName::NEW };
-        let addr = EntityAddr::new(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0), nonce());
-        Who {
-            name,
-            addr,
-            features: features::SUPPORTED,
-            protocol: PUBLIC_PROTOCOL,
-            authorizer: Authorizer::default(),
-        }
-    }
-
-    /// A new client.
-    pub fn client() -> Who {
-        Who::new(EntityType::CLIENT)
-    }
-
-    /// A new monitor that does not listen.
-    pub fn mon() -> Who {
-        Who { authorizer: mon_authorizer(), protocol: CLUSTER_PROTOCOL, ..Who::new(EntityType::MON) }
-    }
-
-    /// The same without these features.
-    pub fn without(mut self, features: u64) -> Who {
-        self.features &= !features;
-        self
-    }
-}
-
 /// A message to be sent, with everything open to change.
 pub struct Outgoing {
     /// Its header.
@@ -130,7 +67,7 @@ impl Peer {
     /// Dials, lets the monitor greet, and says nothing.
     pub fn hush(mon: SocketAddr, who: &Who) -> io::Result<Peer> {
         let mut peer = Peer::new(TcpStream::connect(mon)?, End::Acceptor, who)?;
-        peer.next()?;
+        peer.read()?;
         Ok(peer)
     }
 
@@ -168,7 +105,7 @@ impl Peer {
         bytes.extend(&authorizer.data);
         self.handshake.lock().unwrap().connect(&connect);
         self.say(&bytes)?;
-        match self.next()? {
+        match self.read()? {
             Piece::Reply(reply) => Ok(reply),
             other => Err(io::Error::other(format!("no reply but {other}"))),
         }
@@ -252,14 +189,14 @@ impl Peer {
     }
 
     /// The monitor's next piece.
-    pub fn next(&mut self) -> io::Result<Piece> {
+    pub fn read(&mut self) -> io::Result<Piece> {
         Ok(self.theirs.next(&mut self.socket, &self.handshake)?.0)
     }
 
     /// The next message; whatever comes before it is passed over.
     pub fn message(&mut self) -> io::Result<Received> {
         loop {
-            match self.next()? {
+            match self.read()? {
                 Piece::Message(message) => return Ok(message),
                 Piece::Closed => return Err(io::ErrorKind::UnexpectedEof.into()),
                 _ => {}

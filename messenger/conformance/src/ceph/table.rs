@@ -47,7 +47,7 @@ impl Table {
     pub fn finish(self) {
         println!("{self}");
         let different: Vec<_> = self.rows.iter().filter(|row| !row.is_ok()).map(|row| &row.probe).collect();
-        assert!(different.is_empty(), "{}: not as in the facts: {different:?}", self.title);
+        assert!(different.is_empty(), "not as in the facts, which are those of 16.2.15: {different:?}");
     }
 }
 
@@ -97,4 +97,33 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
         }
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_whose_rows_agree_passes() {
+        let mut table = Table::new("agree");
+        table.row("probe", "SEQ", || "SEQ".to_owned());
+        table.finish();
+    }
+
+    #[test]
+    #[should_panic(expected = "not as in the facts, which are those of 16.2.15: [\"one\", \"other\"]")]
+    fn a_row_that_differs_or_panics_fails_the_test_after_the_others() {
+        let mut table = Table::new("differ");
+        table.row("one", "SEQ", || "READY".to_owned());
+        table.row("other", "SEQ", || unreachable!("on purpose"));
+        table.row("third", "SEQ", || "SEQ".to_owned());
+        table.finish();
+    }
+
+    #[test]
+    fn long_cells_are_broken_between_words() {
+        assert_eq!(wrap("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrap("longer-than-that and", 7), ["longer-than-that", "and"]);
+        assert_eq!(wrap("", 7), [""]);
+    }
 }

@@ -113,11 +113,12 @@ impl Tap {
             port_of_mon: port(&from_us),
             port_of_us: from_mon.as_ref().map(port),
         });
-        let listening = [(Some(from_us), Party::Us), (from_mon, Party::Mon)].into_iter().filter_map(|(listener, party)| {
-            let listener = listener?;
-            let its = Arc::clone(&shared);
-            Some((listener.local_addr().unwrap(), thread::spawn(move || its.accept(&listener, party))))
-        });
+        let listening =
+            [(Some(from_us), Party::Us), (from_mon, Party::Mon)].into_iter().filter_map(|(listener, party)| {
+                let listener = listener?;
+                let its = Arc::clone(&shared);
+                Some((listener.local_addr().unwrap(), thread::spawn(move || its.accept(&listener, party))))
+            });
         let listening = listening.collect();
         Tap { shared, listening }
     }

@@ -8,7 +8,7 @@ use msgr::{
 };
 
 use super::body::kind;
-use super::peer::{CLUSTER_PROTOCOL, mon_authorizer};
+use super::who::{CLUSTER_PROTOCOL, mon_authorizer};
 use crate::{Heard, Node, Plan, loopback};
 
 /// Shows an authorizer to every monitor, and does nothing else.
@@ -45,12 +45,15 @@ pub struct Mon {
     pub protocol: u32,
     /// What it shows, if anything.
     pub authorizer: Option<Authorizer>,
+    /// One of its socket's operations in so many fails; 0 for none.
+    pub failures: &'static str,
 }
 
 impl Mon {
     /// One that listens.
     pub fn listening(nonce: u32) -> Mon {
-        Mon { nonce, listens: true, protocol: CLUSTER_PROTOCOL, authorizer: Some(mon_authorizer()) }
+        let authorizer = Some(mon_authorizer());
+        Mon { nonce, listens: true, protocol: CLUSTER_PROTOCOL, authorizer, failures: "0" }
     }
 
     /// One that does not.
@@ -64,6 +67,7 @@ impl Mon {
         let name = EntityName::mon(EntityName::NEW);
         // Nobody is to wait long for a peer that has lost its link in the middle of a race.
         let mut plan = Plan { name, ..plan }.with("ms_max_backoff", "0.5");
+        plan = plan.with("ms_inject_socket_failures", self.failures);
         plan.bind = self.listens.then(loopback);
         let node = plan.start(factory);
         node.messenger.set_cluster_protocol(self.protocol);
