@@ -50,9 +50,13 @@ check:
 micro *options:
     cargo bench --locked --package msgr --bench protocol -- {{ options }}
 
-# The system packages that test suites need: a browser to open the page in.
+# What a real ceph-mon does with our messengers, row by row.
+interop: setup
+    cargo test --locked --package msgr-conformance --package msgr-simple --package msgr-async --test interop_with_ceph_mon -- --nocapture
+
+# The system packages that test suites need: a browser to open the page in, a Ceph monitor to talk to.
 setup:
-    .ci/packages chromium
+    .ci/packages chromium ceph-mon ceph-common
 
 # A picture of a page, as the README shows it.
 screenshot page="out/index.html" picture="docs/report.png": setup

@@ -15,6 +15,7 @@
 #![allow(clippy::unwrap_used)]
 
 pub mod cases;
+pub mod ceph;
 #[cfg(feature = "stack")]
 pub mod drivers;
 mod ears;
@@ -32,3 +33,14 @@ pub use ears::{Heard, React, echo, session_count};
 pub use node::{Node, PATIENCE, Plan, eventually, loopback};
 pub use seed::{SEED_VARIABLE, random};
 pub use table::{Case, Configured, Kind};
+
+/// Makes a test of the interop with a real monitor ([`ceph`]), run with the messengers of the factory given.
+#[macro_export]
+macro_rules! interop {
+    ($factory:expr) => {
+        #[test]
+        fn a_monitor_and_the_messenger_understand_each_other() {
+            $crate::ceph::with(&$factory);
+        }
+    };
+}

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use crate::addr::EntityAddr;
 use crate::core::Core;
+use crate::coverage::{self, Point};
 use crate::dispatcher::{AuthVerdict, Authorizer};
 use crate::entity::EntityType;
 use crate::error::PeerError;
@@ -181,6 +182,7 @@ impl Acceptor {
                 }
             }
         };
+        coverage::hit(Point::ReplySent(reply.tag));
         reply.authorizer_len = authorizer_reply.len() as u32;
         let mut bytes = reply.emit().to_vec();
         bytes.extend(authorizer_reply);

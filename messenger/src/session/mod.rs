@@ -27,6 +27,7 @@ mod gate;
 mod link;
 mod outbox;
 mod outq;
+mod phase;
 mod readahead;
 mod recv;
 mod state;
@@ -39,7 +40,8 @@ pub use outbox::{Outbox, Refill};
 pub use readahead::{ReadAhead, ReadInto};
 pub use recv::{Incoming, Next, RecvHalf, RecvParams};
 
-pub(crate) use state::{Loss, Phase, State};
+pub(crate) use phase::Phase;
+pub(crate) use state::{Loss, State};
 
 use std::any::Any;
 use std::time::Instant;
@@ -210,7 +212,7 @@ impl Session {
         if state.phase == Phase::Open && !self.loopback {
             self.core.connection_ended();
         }
-        state.phase = Phase::Closed;
+        state.enter(Phase::Closed);
         state.drop_link();
         add(&self.core.counters().msgr_drop_closed_messages, state.out.reset(0));
         self.publish(state);
@@ -260,7 +262,9 @@ impl Session {
                 {
                     return Step::Until(at);
                 }
-                state.phase = Phase::Connecting;
+                if state.phase == Phase::Wait {
+                    state.enter(Phase::Connecting);
+                }
                 state.dialling = true;
                 state.generation += 1;
                 state.global_seq = self.core.next_global_seq(0);
@@ -317,7 +321,7 @@ impl Session {
         if state.generation != generation || !matches!(state.phase, Phase::Connecting | Phase::Accepting) {
             return None;
         }
-        state.phase = Phase::Open;
+        state.enter(Phase::Open);
         state.in_seq = InSeq::Out;
         state.backoff = std::time::Duration::ZERO;
         state.not_before = None;
