@@ -41,6 +41,7 @@ impl Started {
         });
         let ended = told.recv_timeout(patience);
         assert!(matches!(ended, Ok(Ok(()))) || thread::panicking(), "the messenger does not end: {ended:?}");
+        assert!(self.dispatch_queue_len() == 0 || thread::panicking(), "its dispatch queue is not empty");
     }
 }
 
