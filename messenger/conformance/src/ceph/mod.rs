@@ -6,7 +6,7 @@
 //!   never does on purpose.
 //! * The rows of `our_client`, `our_mon` and `our_faults` are with a messenger ([`us`]), whose conversation with the
 //!   monitor passes a [`tap`] that sees, holds and cuts it.
-//! * [`piece`] and [`pieces`] take a conversation apart, [`body`] its messages; [`table`] is what is printed.
+//! * [`piece`] and [`pieces`] take a conversation apart, [`body`] its messages; [`mod@table`] is what is printed.
 
 mod bare_client;
 mod bare_mon;
