@@ -53,3 +53,8 @@ setup:
 # A picture of a page, as the README shows it.
 screenshot page="out/index.html" picture="docs/report.png": setup
     .ci/screenshot {{ page }} {{ picture }}
+
+# Tests of hand-offs between threads, each under thousands of schedules; `MSGR_SCHEDULES=10` runs ten times as many.
+concurrency *tests:
+    RUSTFLAGS="--cfg msgr_shuttle" CARGO_TARGET_DIR=target/shuttle cargo test --locked --profile shuttle \
+        --package msgr --package msgr-simple --package msgr-async --lib --test schedules -- schedules:: {{ tests }}
