@@ -1,7 +1,6 @@
 //! Throttles under scheduled threads: never over budget, first come first served, and nobody waits for room that is there.
 
 use super::{Permit, Throttle, Wait};
-use crate::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use crate::sync::{Arc, Condvar, Mutex, explore, thread};
 
 /// Where a permit arrives, for a thread that waits for it as SimpleMessenger's readers do.
@@ -73,26 +72,42 @@ fn whoever_waits_is_served_by_those_who_give_back() {
 fn who_gives_up_leaves_nothing_behind_and_lets_the_next_go_on() {
     explore::schedules(20_000, || {
         let throttle = Throttle::new(10);
+        let kept = throttle.try_take(5).unwrap();
+        let released = throttle.try_take(5).unwrap();
+        // The first of the queue wants more than will be free, and the second is served once the first is gone.
+        let impatient = Arc::new(Slot::default());
+        let Err(place) = impatient.ask(&throttle, 6) else { panic!("overdrawn") };
+        let patient = Arc::new(Slot::default());
+        let Err(_place) = patient.ask(&throttle, 2) else { panic!("overdrawn") };
+        let releases = thread::spawn(move || drop(released));
+        let gives_up = thread::spawn(move || drop(place));
+        drop(patient.wait());
+        releases.join().unwrap();
+        gives_up.join().unwrap();
+        assert!(impatient.permit.lock().unwrap().is_none(), "overdrawn");
+        drop(kept);
+        none_left(&throttle);
+    });
+}
+
+#[test]
+fn what_is_granted_to_one_who_gives_up_goes_back() {
+    explore::schedules(20_000, || {
+        let throttle = Throttle::new(10);
         let held = throttle.try_take(10).unwrap();
-        // The first of the queue wants more than is left once the second would fit.
         let impatient = Arc::new(Slot::default());
         let Err(place) = impatient.ask(&throttle, 10) else { panic!("overdrawn") };
         let patient = Arc::new(Slot::default());
         let Err(_place) = patient.ask(&throttle, 2) else { panic!("overdrawn") };
-        let small = thread::spawn({
-            let throttle = Arc::clone(&throttle);
-            // A newcomer, who may find room or not, and does not wait.
-            move || drop(throttle.try_take(1))
-        });
         let gives_up = thread::spawn(move || {
             drop(place);
-            // What was granted meanwhile.
+            // As a gate does: its slot goes with it, and whatever arrives there afterwards goes with the waker.
             drop(impatient.permit.lock().unwrap().take());
+            drop(impatient);
         });
         drop(held);
         drop(patient.wait());
         gives_up.join().unwrap();
-        small.join().unwrap();
         none_left(&throttle);
     });
 }
@@ -115,30 +130,33 @@ fn a_throttle_whose_last_release_meets_a_new_waiter_wakes_it() {
 }
 
 #[test]
-fn nobody_is_granted_before_those_who_queued_earlier() {
+fn those_who_queue_are_served_in_order_and_never_overtaken() {
     explore::schedules(20_000, || {
         let throttle = Throttle::new(10);
         let held = [5, 3, 2].map(|units| throttle.try_take(units).unwrap());
-        let served = Arc::new(AtomicUsize::new(0));
-        let waits: Vec<_> = [9, 1, 4, 1]
+        let kept = Arc::new(Mutex::new(Vec::new()));
+        let waits: Vec<_> = [3, 1, 4, 2]
             .into_iter()
             .enumerate()
             .map(|(place, units)| {
-                let (checked, served) = (Arc::clone(&throttle), Arc::clone(&served));
+                let (checked, kept) = (Arc::clone(&throttle), Arc::clone(&kept));
                 let wait = throttle.take_or_wait(units, move |permit| {
                     // Calls of two releasing threads may cross, but only once both have left the queue.
                     let waiting = checked.lock().queue.front().map(|waiter| waiter.id);
                     assert!(waiting.is_none_or(|id| id > place as u64), "{place} was served before {waiting:?}");
                     within(&checked);
-                    served.fetch_add(1, SeqCst);
-                    drop(permit);
+                    kept.lock().unwrap().push(permit);
                 });
                 wait.err().unwrap()
             })
             .collect();
-        let releases = held.map(|permit| thread::spawn(move || drop(permit)));
-        releases.into_iter().for_each(|release| release.join().unwrap());
-        assert_eq!(served.load(SeqCst), waits.len(), "the budget is free, and somebody still waits");
+        let mut threads = Vec::from(held.map(|permit| thread::spawn(move || drop(permit))));
+        let newcomer = Arc::clone(&throttle);
+        // All of the budget is spoken for.
+        threads.push(thread::spawn(move || assert!(newcomer.try_take(1).is_none(), "overtaken")));
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert_eq!(kept.lock().unwrap().len(), waits.len(), "the budget is free, and somebody still waits");
+        kept.lock().unwrap().clear();
         none_left(&throttle);
     });
 }
