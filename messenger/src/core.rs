@@ -45,6 +45,8 @@ pub struct Core {
     stack: OnceLock<Weak<dyn Stack>>,
     dispatch_queue: QueueThread<PriorityQueue<Item>>,
     local_queue: QueueThread<VecDeque<(Connection, Message)>>,
+    /// What waits in the local queue, in bytes.
+    local_bytes: AtomicU64,
     dispatch_throttle: Arc<Throttle>,
     loopback: Mutex<Option<Arc<Session>>>,
     counters: Counters,
@@ -86,6 +88,7 @@ impl Core {
             stack: OnceLock::new(),
             dispatch_queue: QueueThread::new("ms_dispatch", queue, by_hand),
             local_queue: QueueThread::new("ms_local", VecDeque::new(), by_hand),
+            local_bytes: AtomicU64::new(0),
             dispatch_throttle: Throttle::new(config.ms_dispatch_throttle_bytes),
             loopback: Mutex::default(),
             counters: Counters::default(),
@@ -165,6 +168,7 @@ impl Core {
         self.local_queue.stop();
         drop(self.dispatch_queue.with(|queue| std::iter::from_fn(|| queue.pop()).collect::<Vec<_>>()));
         drop(self.local_queue.with(std::mem::take));
+        self.local_bytes.store(0, Relaxed);
         self.dispatch_queue.restart();
         self.local_queue.restart();
         self.started.store(false, Relaxed);
@@ -194,6 +198,10 @@ impl Core {
 
     pub(crate) fn local_queue(&self) -> &QueueThread<VecDeque<(Connection, Message)>> {
         &self.local_queue
+    }
+
+    pub(crate) fn local_bytes(&self) -> &AtomicU64 {
+        &self.local_bytes
     }
 
     pub(crate) fn dispatch_throttle(&self) -> Arc<Throttle> {

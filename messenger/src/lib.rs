@@ -13,6 +13,10 @@ mod addr;
 mod config;
 mod connection;
 mod core;
+#[cfg(feature = "coverage")]
+pub mod coverage;
+#[cfg(not(feature = "coverage"))]
+mod coverage;
 mod dispatcher;
 mod entity;
 mod error;

@@ -1,5 +1,7 @@
 //! A thread that works off a queue, started with the first item; or a queue that somebody else works off.
 
+use std::time::Duration;
+
 use crate::sync::thread::{self, JoinHandle, ThreadId};
 use crate::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -61,6 +63,14 @@ impl<Q: Send + 'static> QueueThread<Q> {
             self.shared.changed.notify_one();
         }
         Ok(())
+    }
+
+    /// Holds the thread up, which calls this, for so long or until it is stopped.
+    pub(crate) fn pause(&self, time: Duration) {
+        let goes_on = |state: &mut State<Q>| !state.stopping;
+        if !self.by_hand {
+            drop(self.shared.changed.wait_timeout_while(self.lock(), time, goes_on));
+        }
     }
 
     /// Looks at or changes the queue.

@@ -54,6 +54,17 @@ fn an_open_peer_costs_a_reader_and_a_writer_on_each_side() {
         ("ms_reaper", 1 + PEERS),
     ]);
 
+    // A peer that does not get as far as a session costs one thread, while it lasts.
+    let silent = raw::dial(server.socket());
+    expect(&[
+        ("ms_accepter", 1),
+        ("ms_dispatch", 1 + PEERS),
+        ("ms_pipe_read", 2 * PEERS + 1),
+        ("ms_pipe_write", 2 * PEERS),
+        ("ms_reaper", 1 + PEERS),
+    ]);
+    drop(silent);
+
     // Garbage leaves nothing behind.
     for _ in 0..20 {
         drop(raw::dial(server.socket()));

@@ -125,7 +125,7 @@ impl Core {
             replaced.lost = Some(state.reset(self.random()));
         }
         state.reset_from_peer |= hard_reset;
-        state.phase = Phase::Accepting;
+        state.enter(Phase::Accepting);
         state.reserved_by = Some(driver.0);
         session.publish(&state);
         let generation = state.generation;

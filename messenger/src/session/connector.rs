@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use crate::addr::EntityAddr;
 use crate::core::Core;
+use crate::coverage::{self, Point};
 use crate::dispatcher::Authorizer;
 use crate::entity::EntityType;
 use crate::error::PeerError;
@@ -169,6 +170,7 @@ impl Connector {
         generation: u64,
         output: &mut Vec<Bytes>,
     ) -> Result<bool, Cause> {
+        coverage::hit(Point::ReplyReceived(reply.tag));
         let core = Arc::clone(session.core());
         match reply.tag {
             tag::FEATURES => {

@@ -9,8 +9,6 @@ use crate::message::Message;
 const BATCH_MESSAGES: usize = 512;
 /// Payload bytes after which a batch is long enough: several times what a socket buffer takes at once.
 const BATCH_BYTES: u64 = 512 << 10;
-/// Bytes a queued message counts for besides its payload: the message itself and its framing.
-const MESSAGE_COST: u64 = 256;
 /// Empty priority levels kept for reuse; beyond that an emptied level is removed, so that a sender of ever new
 /// priorities does not leave them all behind.
 const LEVELS_KEPT: usize = 8;
@@ -29,14 +27,10 @@ pub(crate) struct OutQueue {
     bytes: u64,
 }
 
-fn cost(message: &Message) -> u64 {
-    message.payload_len() + MESSAGE_COST
-}
-
 impl OutQueue {
     /// Queues a message behind those of its priority.
     pub(crate) fn push(&mut self, message: Message) {
-        self.bytes += cost(&message);
+        self.bytes += message.queue_cost();
         self.queued += 1;
         let priority = message.priority;
         match self.levels.binary_search_by(|(level, _)| priority.cmp(level)) {
@@ -70,7 +64,7 @@ impl OutQueue {
             if keep {
                 self.sent.push_back(message.clone());
             } else {
-                self.bytes -= cost(message);
+                self.bytes -= message.queue_cost();
             }
         }
         replayed
@@ -111,7 +105,7 @@ impl OutQueue {
         while self.out_seq < seq
             && let Some(message) = self.replay.pop_front()
         {
-            self.bytes -= cost(&message);
+            self.bytes -= message.queue_cost();
             self.out_seq += 1;
         }
     }
@@ -121,7 +115,7 @@ impl OutQueue {
         while self.sent.front().is_some_and(|message| message.seq <= seq)
             && let Some(message) = self.sent.pop_front()
         {
-            self.bytes -= cost(&message);
+            self.bytes -= message.queue_cost();
         }
     }
 

@@ -3,9 +3,10 @@
 //! Pure: it looks at both sides and names a row; [`super::accept`] acts on it. Rows are lettered as in docs/WIRE.md.
 
 use crate::addr::EntityAddr;
+use crate::coverage::{self, Point};
 use crate::wire::Connect;
 
-use super::state::{Phase, State};
+use super::{Phase, State};
 
 /// What to do about a connect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +32,7 @@ pub(crate) enum Verdict {
 
 /// The verdict when no session is registered for the peer: row a when it continues one, else row b.
 pub(crate) fn unknown(connect: &Connect) -> Verdict {
-    if connect.connect_seq > 0 { Verdict::ResetSession } else { Verdict::Open }
+    if connect.connect_seq > 0 { row(b'a', Verdict::ResetSession) } else { row(b'b', Verdict::Open) }
 }
 
 /// The verdict when `existing` is registered for the peer.
@@ -39,32 +40,38 @@ pub(crate) fn known(existing: &State, connect: &Connect, resetcheck: bool, my_ad
     const TAKE_OVER: Verdict = Verdict::Replace { session_reset: false, hard_reset: false };
     let (theirs, ours) = (connect.connect_seq, existing.connect_seq);
     if existing.phase == Phase::Closed {
-        return Verdict::Open; // c
+        return row(b'c', Verdict::Open);
     }
     if existing.reserved_by.is_some() {
-        return Verdict::RetryGlobal; // d
+        return row(b'd', Verdict::RetryGlobal);
     }
     if connect.global_seq < existing.peer_global_seq {
-        return Verdict::RetryGlobal; // e
+        return row(b'e', Verdict::RetryGlobal);
     }
     if existing.policy.lossy {
-        return Verdict::Replace { session_reset: true, hard_reset: false }; // f
+        return row(b'f', Verdict::Replace { session_reset: true, hard_reset: false });
     }
     if theirs == 0 && ours > 0 {
-        // g: only what opened can have been forgotten; otherwise the peer merely missed the reply, and asks again.
-        return Verdict::Replace { session_reset: resetcheck && existing.opened, hard_reset: existing.opened };
+        // Only what opened can have been forgotten; otherwise the peer merely missed the reply, and asks again.
+        let (session_reset, hard_reset) = (resetcheck && existing.opened, existing.opened);
+        return row(b'g', Verdict::Replace { session_reset, hard_reset });
     }
     if theirs < ours {
-        return Verdict::RetrySession; // h
+        return row(b'h', Verdict::RetrySession);
     }
     if theirs > ours {
-        return if resetcheck && ours == 0 { Verdict::ResetSession } else { TAKE_OVER }; // l, m
+        return if resetcheck && ours == 0 { row(b'l', Verdict::ResetSession) } else { row(b'm', TAKE_OVER) };
     }
     match existing.phase {
-        // i: with connect_seq 0 and resetcheck, both would ask each other to retry for ever.
-        Phase::Open | Phase::Standby if resetcheck && ours == 0 => TAKE_OVER,
-        Phase::Open | Phase::Standby => Verdict::RetrySession,
-        _ if existing.peer_addr < *my_addr || existing.policy.server => TAKE_OVER, // j
-        _ => Verdict::Wait,                                                        // k
+        // With connect_seq 0 and resetcheck, both would ask each other to retry for ever.
+        Phase::Open | Phase::Standby if resetcheck && ours == 0 => row(b'i', TAKE_OVER),
+        Phase::Open | Phase::Standby => row(b'i', Verdict::RetrySession),
+        _ if existing.peer_addr < *my_addr || existing.policy.server => row(b'j', TAKE_OVER),
+        _ => row(b'k', Verdict::Wait),
     }
+}
+
+fn row(letter: u8, verdict: Verdict) -> Verdict {
+    coverage::hit(Point::Row(letter));
+    verdict
 }
