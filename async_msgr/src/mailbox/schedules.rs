@@ -1,4 +1,5 @@
 //! The mailbox under scheduled threads: nothing is lost, nobody sleeps on a command, nobody is woken for nothing.
+#![allow(clippy::unwrap_used)] // in helpers as in tests
 
 use std::io;
 
@@ -64,9 +65,9 @@ fn exchange(senders: usize, commands: usize) {
     while received.len() < cores.len() {
         sleeps += 1;
         if mailbox.before_sleep() {
-            bell.poll()
+            bell.poll();
         } else {
-            bell.wait()
+            bell.wait();
         }
         mailbox.after_sleep();
         mailbox.take(&mut taken);

@@ -1,4 +1,5 @@
 //! The queue's thread under scheduled threads: it works off what is pushed without another nudge, and ends when told.
+#![allow(clippy::unwrap_used)] // in helpers as in tests
 
 use std::collections::VecDeque;
 

@@ -1,4 +1,5 @@
 //! Throttles under scheduled threads: never over budget, first come first served, and nobody waits for room that is there.
+#![allow(clippy::unwrap_used)] // in helpers as in tests
 
 use super::{Permit, Throttle, Wait};
 use crate::sync::{Arc, Condvar, Mutex, explore, thread};

@@ -9,7 +9,7 @@ use msgr::{Messenger, Policy};
 use msgr_sim::Node;
 use msgr_sim::script::{connect, message_frame};
 
-use crate::stack::{accepted, ask, ask_until_settled, confirm, end, node};
+use crate::stack::{accepted, ask, ask_until_settled, confirm, end, feed, node};
 
 /// Messages that the peer has for the node.
 const MESSAGES: u64 = 5;
@@ -85,8 +85,7 @@ fn a_third_link_does_not_mix_with_the_second() {
         let late = thread::spawn(move || {
             let mut request = connect(2, 2);
             for _ in 0..3 {
-                second.chunk(request.emit().to_vec().into());
-                if second.process(Instant::now()).is_err() {
+                if feed(&mut second, &request).is_err() {
                     break;
                 }
                 request.global_seq += 1;
@@ -136,8 +135,7 @@ fn a_session_that_is_marked_down_while_it_is_taken_over_delivers_nothing_twice()
         let mut request = connect(2, 2);
         // Unless it finds a closed session or none, and is told to start over, or that it is too late.
         while !signals.is_hung_up() {
-            link.chunk(request.emit().to_vec().into());
-            if link.process(Instant::now()).is_err() {
+            if feed(&mut link, &request).is_err() {
                 break;
             }
             let said = link.take_output().flatten().collect::<Vec<u8>>();

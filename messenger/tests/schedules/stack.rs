@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use bytes::Bytes;
-use msgr::session::{Driver, Link, Outbox, Refill, Session, Step};
+use msgr::session::{Cause, Driver, Link, Outbox, Refill, Session, Step};
 use msgr::sync::{Arc, Condvar, Mutex};
 use msgr::wire::frame::SMALL_FRAME_LEN;
 use msgr::wire::{Connect, ConnectReply, HEADER_LEN, Header, REPLY_LEN, features, footer, tag};
@@ -149,10 +149,19 @@ pub(crate) fn accepted(node: &Node) -> (Box<Link>, Arc<Signals>) {
     (Box::new(link), signals)
 }
 
+/// Gives an accepted link a connect to answer, and lets the time pass for which it then wants to be left alone.
+pub(crate) fn feed(link: &mut Link, connect: &Connect) -> Result<(), Cause> {
+    link.chunk(Bytes::copy_from_slice(&connect.emit()));
+    let progress = link.process(Instant::now())?;
+    match progress.due {
+        Some(due) => link.on_time(due).map(drop),
+        None => Ok(()),
+    }
+}
+
 /// Asks to connect on an accepted link, and returns the reply with what follows it.
 pub(crate) fn ask(link: &mut Link, connect: &Connect) -> (ConnectReply, Vec<u8>) {
-    link.chunk(Bytes::copy_from_slice(&connect.emit()));
-    link.process(Instant::now()).unwrap();
+    feed(link, connect).unwrap();
     let said = link.take_output().flatten().collect::<Vec<u8>>();
     let (reply, rest) = said.split_at(REPLY_LEN);
     (ConnectReply::parse(reply.try_into().unwrap()), rest.to_vec())

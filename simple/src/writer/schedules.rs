@@ -2,6 +2,9 @@
 //!
 //! The writer is the real one and writes to a real socket. The reader is a stand-in that reads nothing, for a blocked system
 //! call would stop all scheduled threads at once: its link is opened by the test, and it waits as a throttled reader does.
+#![allow(clippy::unwrap_used)] // in helpers as in tests
+
+mod accepted;
 
 use std::io::Read;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -19,6 +22,16 @@ use socket2::SockRef;
 
 use super::{connect, write};
 use crate::pipe::{Open, Pipe};
+
+/// The end of a reader, as `reader::read` has it.
+struct End<'a>(&'a Pipe);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.hang_up();
+        self.0.end_reading();
+    }
+}
 
 /// A node whose session with a peer is carried by a pipe, and the peer's end of every socket.
 struct Piped {
@@ -86,21 +99,11 @@ impl Piped {
 
     fn accept(&self) {
         let (end, _) = self.listener.accept().unwrap();
-        // Thousands of connections are made, and none may linger.
-        SockRef::from(&end).set_linger(Some(Duration::ZERO)).unwrap();
-        end.set_nonblocking(true).unwrap();
-        self.ends.lock().unwrap().push((end, Vec::new()));
+        self.ends.lock().unwrap().push((settled(end), Vec::new()));
     }
 
     /// As `reader::run`.
     fn read(&self, local: SocketAddr) {
-        struct End<'a>(&'a Pipe);
-        impl Drop for End<'_> {
-            fn drop(&mut self) {
-                self.0.hang_up();
-                self.0.end_reading();
-            }
-        }
         let _end = End(&self.pipe);
         let Some((mut link, socket)) = self.pipe.take_link() else { return };
         link.chunk(greeting(&self.peer, &EntityAddr::new(local, 0)).into());
@@ -116,29 +119,39 @@ impl Piped {
         if opened {
             let session = Arc::clone(link.session().unwrap());
             self.pipe.opened(Open { session, generation: link.generation(), socket });
-            while self.pipe.wait_resume().is_ok() {}
+            while self.pipe.wait_resume(link.deadline()).is_ok() {}
         }
         link.lost(Cause::Closed, now);
     }
 
     /// Numbers of the messages on the newest connection.
     fn written(&self) -> Vec<u64> {
-        let mut ends = self.ends.lock().unwrap();
-        let Some((end, bytes)) = ends.last_mut() else { return Vec::new() };
-        // Ends with an error: nothing more for now, or a connection that broke.
-        let _ = end.read_to_end(bytes);
-        let (mut tids, mut rest) = (Vec::new(), &bytes[..]);
-        while let Some((&tag, behind)) = rest.split_first() {
-            if tag == tag::MSG {
-                let Some(header) = behind.first_chunk().map(|raw| Header::parse(raw, true).unwrap()) else { break };
-                tids.push(header.tid);
-                rest = &behind[HEADER_LEN + footer::len(features::SUPPORTED)..];
-            } else {
-                rest = &rest[SMALL_FRAME_LEN..];
-            }
-        }
-        tids
+        self.ends.lock().unwrap().last_mut().map_or(Vec::new(), |(end, bytes)| written(end, bytes))
     }
+}
+
+/// Reads what there is from a non-blocking socket to `bytes`; returns the numbers of all messages so far.
+fn written(mut end: &TcpStream, bytes: &mut Vec<u8>) -> Vec<u64> {
+    // Ends with an error: nothing more for now, or a connection that broke.
+    let _ = end.read_to_end(bytes);
+    let (mut tids, mut rest) = (Vec::new(), &bytes[..]);
+    while let Some((&tag, behind)) = rest.split_first() {
+        if tag == tag::MSG {
+            let Some(header) = behind.first_chunk().map(|raw| Header::parse(raw, true).unwrap()) else { break };
+            tids.push(header.tid);
+            rest = &behind[HEADER_LEN + footer::len(features::SUPPORTED)..];
+        } else {
+            rest = &rest[SMALL_FRAME_LEN..];
+        }
+    }
+    tids
+}
+
+/// A socket that does not block and leaves nothing behind: thousands of connections are made.
+fn settled(socket: TcpStream) -> TcpStream {
+    SockRef::from(&socket).set_linger(Some(Duration::ZERO)).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    socket
 }
 
 /// Two threads send while two others hang the pipe up and give it spurious news. All of it must arrive at the peer, on the
