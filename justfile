@@ -60,3 +60,7 @@ screenshot page="out/index.html" picture="docs/report.png": setup
 concurrency test="schedules":
     {{ scheduled }} --lib -- {{ test }}
     {{ scheduled }} --test schedules -- {{ if test == "schedules" { "" } else { test } }}
+
+# Fuzzes decoder, handshakes and sessions, each for so many seconds; `.ci/fuzz keep` keeps what it found.
+fuzz seconds="60":
+    .ci/fuzz run {{ seconds }}
