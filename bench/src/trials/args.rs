@@ -1,0 +1,69 @@
+//! The command lines of the trials.
+
+use clap::Args;
+
+use crate::kinds::Kind;
+use crate::parse::{self, Setting};
+
+/// Most messages of a soak: some hours.
+const MESSAGES_MAX: u64 = 1_000_000_000;
+
+/// What every trial takes.
+#[derive(Debug, Args)]
+pub(crate) struct Common {
+    /// Messengers to try
+    #[arg(long, value_name = "KIND,..", value_delimiter = ',', default_value = "simple,async", value_parser = Kind::parse_messenger)]
+    pub(crate) messengers: Vec<Kind>,
+    /// Seed of everything that is drawn at random [default: random, printed]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Option of the messengers on both sides; may be repeated
+    #[arg(long, value_name = "MS_OPTION=VALUE", value_parser = parse::setting)]
+    pub(crate) set: Vec<Setting>,
+}
+
+impl Common {
+    /// The seed given, or one to print.
+    pub(crate) fn seed(&self) -> u64 {
+        // Short enough to be typed again.
+        self.seed.unwrap_or_else(|| fastrand::u64(..1 << 32))
+    }
+
+    /// The trial's own options, and after them those given, which win.
+    pub(crate) fn options(&self, own: &[(&str, String)]) -> Vec<(String, String)> {
+        let own = own.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+        own.chain(self.set.iter().map(|set| (set.name.clone(), set.value.clone()))).collect()
+    }
+}
+
+/// `msgr-bench soak`.
+#[derive(Debug, Args)]
+pub(crate) struct SoakArgs {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Requests that are sent while sockets fail, and as many echoes
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = messages)]
+    pub(crate) messages: u64,
+    /// Peers, each a messenger of its own with one connection
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = parse::peers)]
+    pub(crate) peers: u32,
+    /// Requests in flight for each peer: with fewer, more reads and writes are made, and more of them fail
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = parse::in_flight)]
+    pub(crate) depth: u32,
+    /// One in so many reads and writes of either side shuts its socket down
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    pub(crate) fail_one_in: u64,
+    /// Failures that both sides together must have met for the trial to count
+    #[arg(long, value_name = "N", default_value_t = 2_000)]
+    pub(crate) failures: u64,
+    /// Parts that the messages are sent in, each in fresh processes, with as many without failures in between
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = parse::rounds)]
+    pub(crate) rounds: u32,
+}
+
+fn messages(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(count @ 1..=MESSAGES_MAX) => Ok(count),
+        _ => Err(format!("takes a number of messages from 1 to {MESSAGES_MAX}")),
+    }
+}
