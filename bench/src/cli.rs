@@ -40,6 +40,8 @@ enum Verb {
     Speed(SpeedArgs),
     /// Send a million messages while sockets fail, and miss none.
     Soak(trials::SoakArgs),
+    /// Kill either side in the middle of a stream, again and again, and look at what the other hears.
+    Kill(trials::KillArgs),
     /// One side of a trial, started by it.
     #[command(hide = true)]
     Node(NodeArgs),
@@ -56,6 +58,7 @@ impl Cli {
             Verb::Doctor => doctor::doctor(),
             Verb::Speed(args) => speed::speed(args),
             Verb::Soak(args) => trials::soak(args),
+            Verb::Kill(args) => trials::kill(args),
             Verb::Node(_) => trials::node(),
         }
     }

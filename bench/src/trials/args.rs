@@ -8,6 +8,12 @@ use crate::parse::{self, Setting};
 /// Most messages of a soak: some hours.
 const MESSAGES_MAX: u64 = 1_000_000_000;
 
+/// Most peers that bind: their ports follow one another.
+const BOUND_PEERS_MAX: u32 = 1_000;
+
+/// Most kills: a day.
+const KILLS_MAX: u32 = 100_000;
+
 /// What every trial takes.
 #[derive(Debug, Args)]
 pub(crate) struct Common {
@@ -65,5 +71,32 @@ fn messages(text: &str) -> Result<u64, String> {
     match text.parse() {
         Ok(count @ 1..=MESSAGES_MAX) => Ok(count),
         _ => Err(format!("takes a number of messages from 1 to {MESSAGES_MAX}")),
+    }
+}
+
+/// `msgr-bench kill`.
+#[derive(Debug, Args)]
+pub(crate) struct KillArgs {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Kills for each messenger, of the server and of the clients in equal parts, over all policies
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = kills)]
+    pub(crate) kills: u32,
+    /// Peers, each a messenger of its own with one connection, all in the process of the clients
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = few_peers)]
+    pub(crate) peers: u32,
+}
+
+fn few_peers(text: &str) -> Result<u32, String> {
+    parse::peers(text)
+        .ok()
+        .filter(|peers| *peers <= BOUND_PEERS_MAX)
+        .ok_or_else(|| format!("takes a number of peers from 1 to {BOUND_PEERS_MAX}, each with a port of its own"))
+}
+
+fn kills(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(count @ 1..=KILLS_MAX) => Ok(count),
+        _ => Err(format!("takes a number of kills from 1 to {KILLS_MAX}")),
     }
 }

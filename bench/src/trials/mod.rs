@@ -11,12 +11,14 @@
 //! [`Exit::Broken`](crate::exit::Exit) when a promise was broken. docs/TRIALS.md says how to read the output.
 
 mod args;
+mod kill;
 pub(crate) mod node;
 mod nodes;
 mod soak;
 mod steps;
 mod verdict;
 
-pub(crate) use args::SoakArgs;
+pub(crate) use args::{KillArgs, SoakArgs};
+pub(crate) use kill::kill;
 pub(crate) use node::node;
 pub(crate) use soak::soak;

@@ -217,12 +217,15 @@ pub(crate) fn sleep(time: Duration) -> Result<(), Halt> {
     }
 }
 
-/// A loopback address of this process's own with port 0, so that trials side by side do not meet on a port, and a node
-/// that is restarted finds its port free.
-pub(crate) fn loopback() -> SocketAddr {
+/// The `number`th port of a loopback address of this process's own: trials side by side do not meet, and a node that is
+/// restarted finds its port free. A port that a messenger searched for itself may be barred for a minute by the
+/// connections of the process that was killed.
+pub(crate) fn loopback(number: u16) -> SocketAddr {
+    /// Below the ports that are handed out to those who dial.
+    const FIRST_PORT: u16 = 6800;
     let [_, _, high, low] = std::process::id().to_be_bytes();
     // The last byte differs from what the messengers' own tests use first.
-    SocketAddr::new(Ipv4Addr::new(127, high, low, 77).into(), 0)
+    SocketAddr::new(Ipv4Addr::new(127, high, low, 77).into(), FIRST_PORT + number)
 }
 
 fn program() -> anyhow::Result<PathBuf> {

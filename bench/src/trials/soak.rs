@@ -138,7 +138,7 @@ impl Soak<'_> {
             files: None,
             role,
         };
-        let mut server = Node::start("the server", &spec(Role::Serve { at: loopback() }))?;
+        let mut server = Node::start("the server", &spec(Role::Serve { at: loopback(0) }))?;
         let load = Load {
             server: server.addresses[0],
             at: vec![],

@@ -74,7 +74,7 @@ struct Flow {
 }
 
 impl Loading {
-    /// Makes a messenger for each peer and dials.
+    /// Makes a messenger for each peer, and binds it if it is to be bound. [`Loading::go`] dials.
     ///
     /// # Errors
     ///
@@ -108,11 +108,7 @@ impl Loading {
             let peer = Arc::new(Peer { shared: shared.clone(), number: number.into(), flow: Mutex::new(Flow::new()) });
             messenger.add_dispatcher_head(peer.clone());
             messenger.start()?;
-            {
-                let mut flow = peer.lock();
-                flow.messenger = Some(messenger.clone());
-                flow.connection = Some(messenger.connect_to(EntityType::OSD, shared.server)?);
-            }
+            peer.lock().messenger = Some(messenger.clone());
             loading.messengers.push(messenger);
             loading.peers.push(peer);
         }
@@ -128,11 +124,27 @@ impl Loading {
         self.addresses.clone()
     }
 
-    pub(super) fn go(&self, sending: bool) {
-        let Some(first) = self.peers.first() else { return };
-        first.shared.sending.store(sending, Relaxed);
+    /// Sends, and dials where that was not done yet.
+    pub(super) fn go(&self) -> anyhow::Result<()> {
+        self.set_sending(true);
         for peer in &self.peers {
-            peer.fill(&mut peer.lock());
+            let mut flow = peer.lock();
+            if let (None, Some(messenger)) = (&flow.connection, &flow.messenger) {
+                flow.connection = Some(messenger.connect_to(EntityType::OSD, peer.shared.server)?);
+            }
+            peer.fill(&mut flow);
+        }
+        Ok(())
+    }
+
+    /// Sends nothing new.
+    pub(super) fn pause(&self) {
+        self.set_sending(false);
+    }
+
+    fn set_sending(&self, sending: bool) {
+        if let Some(first) = self.peers.first() {
+            first.shared.sending.store(sending, Relaxed);
         }
     }
 
@@ -179,7 +191,7 @@ impl Loading {
     }
 
     pub(super) fn end(&self) -> anyhow::Result<()> {
-        self.go(false);
+        self.pause();
         for (messenger, peer) in self.messengers.iter().zip(&self.peers) {
             // The messenger has the peer as its dispatcher: the circle ends here.
             peer.lock().messenger = None;

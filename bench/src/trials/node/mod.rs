@@ -51,8 +51,12 @@ pub(crate) fn node() -> anyhow::Result<Exit> {
         let reply = match (ask, &side) {
             (Ask::Report, Side::Serving(serving)) => Reply::Report(Box::new(serving.report())),
             (Ask::Report, Side::Loading(loading)) => Reply::Report(Box::new(loading.report()?)),
-            (Ask::Go | Ask::Pause, Side::Loading(loading)) => {
-                loading.go(ask == Ask::Go);
+            (Ask::Go, Side::Loading(loading)) => {
+                loading.go()?;
+                Reply::Done
+            }
+            (Ask::Pause, Side::Loading(loading)) => {
+                loading.pause();
                 Reply::Done
             }
             (Ask::Measure, Side::Loading(loading)) => {

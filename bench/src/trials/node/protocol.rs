@@ -115,7 +115,7 @@ pub(crate) struct Load {
 /// What a node is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Ask {
-    /// Send.
+    /// Dial, if that was not done yet, and send.
     Go,
     /// Send nothing new.
     Pause,
