@@ -42,6 +42,8 @@ enum Verb {
     Soak(trials::SoakArgs),
     /// Kill either side in the middle of a stream, again and again, and look at what the other hears.
     Kill(trials::KillArgs),
+    /// Let strangers stall, lie and flood, and look at what good peers notice.
+    Abuse(trials::AbuseArgs),
     /// One side of a trial, started by it.
     #[command(hide = true)]
     Node(NodeArgs),
@@ -59,6 +61,7 @@ impl Cli {
             Verb::Speed(args) => speed::speed(args),
             Verb::Soak(args) => trials::soak(args),
             Verb::Kill(args) => trials::kill(args),
+            Verb::Abuse(args) => trials::abuse(args),
             Verb::Node(_) => trials::node(),
         }
     }

@@ -1,7 +1,10 @@
 //! The command lines of the trials.
 
+use std::time::Duration;
+
 use clap::Args;
 
+use super::abuse::Abuse;
 use crate::kinds::Kind;
 use crate::parse::{self, Setting};
 
@@ -99,4 +102,26 @@ fn kills(text: &str) -> Result<u32, String> {
         Ok(count @ 1..=KILLS_MAX) => Ok(count),
         _ => Err(format!("takes a number of kills from 1 to {KILLS_MAX}")),
     }
+}
+
+/// `msgr-bench abuse`.
+#[derive(Debug, Args)]
+pub(crate) struct AbuseArgs {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Kinds of abuse [default: all of them]
+    #[arg(long, value_name = "NAME,..", value_delimiter = ',', value_parser = Abuse::parse)]
+    pub(crate) abuse: Vec<Abuse>,
+    /// Connections of strangers in each phase
+    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = parse::peers)]
+    pub(crate) connections: u32,
+    /// How long each phase lasts; a handshake may take half of that
+    #[arg(long, value_name = "TIME", default_value = "4s", value_parser = parse::measured_duration)]
+    pub(crate) duration: Duration,
+    /// Runs of each phase, with as many runs of its control in between
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = parse::rounds)]
+    pub(crate) rounds: u32,
+    /// How many times the p99 of the control that of the good peers may be, in the median round
+    #[arg(long, value_name = "RATIO", default_value_t = 2.0)]
+    pub(crate) p99_at_most: f64,
 }

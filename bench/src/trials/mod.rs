@@ -10,15 +10,18 @@
 //! Each uses [`node`]s, which are processes of this program with one side's messengers. A trial ends with
 //! [`Exit::Broken`](crate::exit::Exit) when a promise was broken. docs/TRIALS.md says how to read the output.
 
+mod abuse;
 mod args;
 mod kill;
 pub(crate) mod node;
 mod nodes;
+mod raw;
 mod soak;
 mod steps;
 mod verdict;
 
-pub(crate) use args::{KillArgs, SoakArgs};
+pub(crate) use abuse::abuse;
+pub(crate) use args::{AbuseArgs, KillArgs, SoakArgs};
 pub(crate) use kill::kill;
 pub(crate) use node::node;
 pub(crate) use soak::soak;

@@ -190,11 +190,14 @@ impl Node {
 impl Cost {
     /// Reads `/proc/PID`, from outside: the process may have no descriptor left to look at itself.
     fn read(root: &Path) -> anyhow::Result<Cost> {
-        let count = |name: &str| anyhow::Ok(std::fs::read_dir(root.join(name))?.count() as u64);
         let status = std::fs::read_to_string(root.join("status"))?;
-        let rss = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib: u64 = rss.and_then(|rss| rss.trim().strip_suffix(" kB")?.parse().ok()).context("no VmRSS")?;
-        Ok(Cost { files: count("fd")?, threads: count("task")?, rss: kib * 1024 })
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            let value = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+            value.with_context(|| format!("no {name} there"))
+        };
+        let files = std::fs::read_dir(root.join("fd"))?.count() as u64;
+        Ok(Cost { files, threads: field("Threads:")?, rss: field("VmRSS:")? * 1024 })
     }
 }
 

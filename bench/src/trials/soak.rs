@@ -142,6 +142,7 @@ impl Soak<'_> {
         let load = Load {
             server: server.addresses[0],
             at: vec![],
+            first: 0,
             nonce: 1,
             depth: args.depth,
             messages: Some(each),

@@ -109,6 +109,7 @@ impl Stage {
         let load = Load {
             server: loopback(0),
             at: (1..=bound).filter_map(|number| u16::try_from(number).ok()).map(loopback).collect(),
+            first: 0,
             nonce: 1,
             depth: DEPTH,
             messages: None,

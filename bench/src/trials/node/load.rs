@@ -28,6 +28,10 @@ const NUDGES: u32 = 4;
 /// Longest round trip told apart from longer ones, nanoseconds: a minute, as long as any wait of a trial.
 const ROUND_TRIP_MAX_NS: u64 = 60_000_000_000;
 
+/// A round trip that takes longer counts once for each of these that it takes: a peer that wanted to send in a stall, and
+/// could not, would have seen the rest of it. Otherwise one answer that takes seconds would hide behind the many before it.
+const WANTS_TO_SEND_EVERY_NS: u64 = 1_000_000;
+
 /// Significant digits of a recorded round trip.
 const DIGITS: u8 = 3;
 
@@ -105,7 +109,11 @@ impl Loading {
             if let Some(at) = load.at.get(number as usize) {
                 loading.addresses.extend(messenger.bind(*at)?.socket);
             }
-            let peer = Arc::new(Peer { shared: shared.clone(), number: number.into(), flow: Mutex::new(Flow::new()) });
+            let peer = Arc::new(Peer {
+                shared: shared.clone(),
+                number: (load.first + number).into(),
+                flow: Mutex::new(Flow::new()),
+            });
             messenger.add_dispatcher_head(peer.clone());
             messenger.start()?;
             peer.lock().messenger = Some(messenger.clone());
@@ -161,11 +169,16 @@ impl Loading {
         let mut wrongs = Wrongs::default();
         for peer in &self.peers {
             let flow = peer.lock();
+            let now = Instant::now();
             let inbound = &flow.inbound;
             wrongs += inbound.wrongs;
             report.queue_full += flow.queue_full;
             if let Some(measured) = &flow.measured {
                 all.add(measured)?;
+                // What is not answered yet has taken at least this long.
+                for (_, at) in &flow.times {
+                    record(&mut all, now - *at);
+                }
             }
             report.peers.push(PeerReport {
                 incarnation: inbound.incarnation,
@@ -202,6 +215,13 @@ impl Loading {
         }
         Ok(())
     }
+}
+
+/// Records a round trip, see [`WANTS_TO_SEND_EVERY_NS`].
+fn record(into: &mut Histogram<u64>, took: Duration) {
+    let ns = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX).min(ROUND_TRIP_MAX_NS);
+    // Fails only beyond the bound.
+    let _ = into.record_correct(ns, WANTS_TO_SEND_EVERY_NS);
 }
 
 /// Lets peers that hear nothing send one more, until the process ends.
@@ -294,7 +314,7 @@ impl Peer {
             if number == stamp.number
                 && let Some(measured) = &mut flow.measured
             {
-                measured.saturating_record(u64::try_from((now - at).as_nanos()).unwrap_or(u64::MAX));
+                record(measured, now - at);
             }
         }
         self.fill(&mut flow);

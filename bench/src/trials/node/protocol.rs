@@ -75,7 +75,7 @@ pub(crate) struct Spec {
     pub(crate) bytes: (u64, u64),
     /// Numbers the processes of one side: greater than those before.
     pub(crate) incarnation: u64,
-    /// Peers of the load side.
+    /// Peers of this load side, or that the serving side knows.
     pub(crate) peers: u32,
     /// Soft limit on open files, when it is to be lower than the host's.
     pub(crate) files: Option<u64>,
@@ -102,6 +102,8 @@ pub(crate) struct Load {
     pub(crate) server: SocketAddr,
     /// Where its messengers bind, one address each; none for clients that only dial.
     pub(crate) at: Vec<SocketAddr>,
+    /// Number of the first peer, among all that the server knows; the others follow.
+    pub(crate) first: u32,
     /// Nonce of the first messenger; the others follow.
     pub(crate) nonce: u32,
     /// Requests in flight for each peer.
