@@ -44,6 +44,8 @@ enum Verb {
     Kill(trials::KillArgs),
     /// Let strangers stall, lie and flood, and look at what good peers notice.
     Abuse(trials::AbuseArgs),
+    /// Connect and drop ten thousand times, and look whether files, threads and memory come back.
+    Leaks(trials::LeaksArgs),
     /// One side of a trial, started by it.
     #[command(hide = true)]
     Node(NodeArgs),
@@ -62,6 +64,7 @@ impl Cli {
             Verb::Soak(args) => trials::soak(args),
             Verb::Kill(args) => trials::kill(args),
             Verb::Abuse(args) => trials::abuse(args),
+            Verb::Leaks(args) => trials::leaks(args),
             Verb::Node(_) => trials::node(),
         }
     }

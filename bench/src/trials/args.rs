@@ -115,7 +115,7 @@ pub(crate) struct AbuseArgs {
     /// Connections of strangers in each phase
     #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = parse::peers)]
     pub(crate) connections: u32,
-    /// How long each phase lasts; a handshake may take half of that
+    /// How long each phase lasts: strangers come in the first half of it, and a handshake may take 5/8 of it
     #[arg(long, value_name = "TIME", default_value = "4s", value_parser = parse::measured_duration)]
     pub(crate) duration: Duration,
     /// Runs of each phase, with as many runs of its control in between
@@ -124,4 +124,17 @@ pub(crate) struct AbuseArgs {
     /// How many times the p99 of the control that of the good peers may be, in the median round
     #[arg(long, value_name = "RATIO", default_value_t = 2.0)]
     pub(crate) p99_at_most: f64,
+}
+
+/// `msgr-bench leaks`.
+#[derive(Debug, Args)]
+pub(crate) struct LeaksArgs {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Connections that are made and end, after some that are not counted
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = messages)]
+    pub(crate) connects: u64,
+    /// How far the server's memory may have grown at the end
+    #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = parse::size)]
+    pub(crate) growth: u64,
 }

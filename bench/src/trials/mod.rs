@@ -13,6 +13,7 @@
 mod abuse;
 mod args;
 mod kill;
+mod leaks;
 pub(crate) mod node;
 mod nodes;
 mod raw;
@@ -21,7 +22,8 @@ mod steps;
 mod verdict;
 
 pub(crate) use abuse::abuse;
-pub(crate) use args::{AbuseArgs, KillArgs, SoakArgs};
+pub(crate) use args::{AbuseArgs, KillArgs, LeaksArgs, SoakArgs};
 pub(crate) use kill::kill;
+pub(crate) use leaks::leaks;
 pub(crate) use node::node;
 pub(crate) use soak::soak;

@@ -1,12 +1,12 @@
 //! One run: a server, good peers that talk to it all the time, and strangers.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::phase::{FILES, NEW_EACH, Phase, TELLING};
 use super::strangers::{Held, Strangers};
 use crate::kinds::Kind;
 use crate::trials::node::{Ask, Load, Pair, Report, Role, RoundTrips, Spec};
-use crate::trials::nodes::{Cost, Halt, Node, loopback, sleep};
+use crate::trials::nodes::{Cost, Halt, Node, loopback};
 use crate::trials::verdict::Verdict;
 
 /// Good peers, and those that come when the abuse is over.
@@ -140,19 +140,8 @@ impl Setting {
             lasts: self.lasts,
             watch: &mut watch,
         };
-        let held = if abuse {
-            good.ask(Ask::Measure)?;
-            strangers.abuse(self.phase)?
-        } else {
-            let held = strangers.behave()?;
-            good.ask(Ask::Measure)?;
-            let until = Instant::now() + self.lasts;
-            while Instant::now() < until {
-                (strangers.watch)()?;
-                sleep(Duration::from_millis(100))?;
-            }
-            held
-        };
+        good.ask(Ask::Measure)?;
+        let held = if abuse { strangers.abuse(self.phase)? } else { strangers.behave()? };
         watch()?;
         let round_trips = good.report()?.round_trips;
         if abuse {

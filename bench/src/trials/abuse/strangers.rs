@@ -12,8 +12,8 @@ use crate::trials::node::{STRANGE, STRANGE_ECHO};
 use crate::trials::nodes::{Halt, sleep};
 use crate::trials::raw::{Stranger, connect, frame, header, hello};
 
-/// Share of a phase in which connections are made that then stay.
-const RAMP: u32 = 4;
+/// Connections that stay are made in the first part of a phase, a half of it.
+const RAMP: u32 = 2;
 
 /// Nonces of strangers begin here, far from those of good peers.
 const NONCE: u32 = 1 << 20;
@@ -62,16 +62,12 @@ fn refused(what: &str) -> impl Fn(io::Error) -> Halt {
 }
 
 impl Strangers<'_> {
-    /// Opens sessions that say nothing.
+    /// Opens sessions that say nothing, at the pace of those who misbehave.
     pub(super) fn behave(&mut self) -> Result<Held, Halt> {
-        let mut held = Held::default();
-        for number in 0..self.count {
-            held.strangers.push(Stranger::open(self.server, NONCE + number).map_err(refused("open a session"))?);
-            if number % 64 == 0 {
-                (self.watch)()?;
-            }
-        }
-        Ok(held)
+        let until = Instant::now() + self.lasts;
+        let strangers = self.at_once(|server, number| Stranger::open(server, NONCE + number))?;
+        self.wait(until)?;
+        Ok(Held { strangers, sockets: vec![] })
     }
 
     /// Does what the phase is about, for as long as it lasts.
@@ -91,11 +87,16 @@ impl Strangers<'_> {
             Phase::Deaf => self.deaf(&mut held, until)?,
             Phase::Files => self.more_than_there_are_files(&mut held)?,
         }
+        self.wait(until)?;
+        Ok(held)
+    }
+
+    fn wait(&mut self, until: Instant) -> Result<(), Halt> {
         while Instant::now() < until {
             (self.watch)()?;
             sleep(TICK.min(until.saturating_duration_since(Instant::now())))?;
         }
-        Ok(held)
+        Ok(())
     }
 
     /// Each stranger does something early in the phase, and stays.

@@ -25,8 +25,8 @@ use crate::host;
 use crate::kinds::Kind;
 
 pub(crate) use inbound::Wrongs;
-pub(crate) use protocol::{Ask, Events, Load, Pair, PeerReport, Reply, Report, Role, RoundTrips, Spec};
-pub(crate) use stamp::{PAYLOAD_MAX, STRANGE, STRANGE_ECHO};
+pub(crate) use protocol::{Ask, Events, Load, Pair, Reply, Report, Role, RoundTrips, Spec};
+pub(crate) use stamp::{STRANGE, STRANGE_BYE, STRANGE_ECHO};
 
 use load::Loading;
 use serve::Serving;

@@ -9,7 +9,7 @@ use msgr::{Config, Connection, Dispatcher, EntityName, Message, Messenger, Messe
 use super::heard::{Heard, count};
 use super::inbound::{Inbound, Wrongs};
 use super::protocol::{PeerReport, Report, Spec};
-use super::stamp::{ECHO, Pattern, QUEUED_REQUEST, REQUEST, STRANGE, STRANGE_ECHO, Stamp};
+use super::stamp::{ECHO, Pattern, QUEUED_REQUEST, REQUEST, STRANGE, STRANGE_BYE, STRANGE_ECHO, Stamp};
 
 /// A bound and started messenger, `osd.0` with nonce 0.
 pub(super) struct Serving {
@@ -129,7 +129,7 @@ impl Dispatcher for Echo {
     }
 
     fn ms_can_fast_dispatch(&self, message: &Message) -> bool {
-        matches!(message.kind, REQUEST | STRANGE | STRANGE_ECHO)
+        matches!(message.kind, REQUEST | STRANGE | STRANGE_ECHO | STRANGE_BYE)
     }
 
     fn ms_fast_dispatch(&self, connection: &Connection, message: Message) {
@@ -137,8 +137,10 @@ impl Dispatcher for Echo {
             return self.request(connection, message);
         }
         count(&self.strangers);
-        if message.kind == STRANGE_ECHO {
-            self.send(connection, message.detach());
+        match message.kind {
+            STRANGE_ECHO => self.send(connection, message.detach()),
+            STRANGE_BYE => connection.mark_down(),
+            _ => {}
         }
     }
 

@@ -17,11 +17,14 @@ pub(crate) const STRANGE: u16 = 45;
 /// A stranger's message that is answered with its own data.
 pub(crate) const STRANGE_ECHO: u16 = 46;
 
+/// A stranger's message upon which the server marks the connection down.
+pub(crate) const STRANGE_BYE: u16 = 47;
+
 /// Bytes that payloads are cut from. Longer than the longest payload, so that most cuts differ.
 const PATTERN_BYTES: usize = 256 << 10;
 
 /// Longest payload of a trial.
-pub(crate) const PAYLOAD_MAX: u64 = 64 << 10;
+const PAYLOAD_MAX: u64 = 64 << 10;
 
 /// The front of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
