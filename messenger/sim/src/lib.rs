@@ -14,6 +14,7 @@ mod drive;
 mod interlude;
 mod net;
 mod node;
+pub mod schedule;
 pub mod script;
 mod weather;
 mod wire;
