@@ -20,6 +20,8 @@ pub(crate) struct Life {
     pub(crate) throttles: Vec<Arc<Throttle>>,
     /// When it ended.
     pub(crate) ended: Option<u64>,
+    /// Connections were marked down by address, perhaps some that the application did not know yet.
+    pub(crate) marked_down: bool,
     /// How often its dispatch queue was seen empty.
     pub(crate) drained: u64,
 }
@@ -40,6 +42,8 @@ pub(crate) struct Handle {
     /// When it ended, as far as the application knows.
     pub(crate) ended: Option<u64>,
     pub(crate) down_by: DownBy,
+    /// It was among those marked down by address, if it was not over before.
+    pub(crate) may_reset: bool,
     /// Callbacks that were queued before a mark_down come until the queue has been empty so often.
     quiet_after: u64,
     pub(crate) disposable: bool,
@@ -157,6 +161,7 @@ impl Ledger {
                 resets: 0,
                 ended: None,
                 down_by: DownBy::Nobody,
+                may_reset: false,
                 quiet_after: u64::MAX,
                 disposable: false,
                 sent: Vec::new(),

@@ -59,7 +59,7 @@ pub fn run(seed: u64, trace: bool) -> Result<Outcome, Violation> {
     let setting = setting::Setting::choose(&mut rng);
     let steps = step::choose(&mut rng, &setting);
     if trace {
-        println!("{setting:#?}");
+        println!("{setting}");
     }
     play(seed, setting, &steps, trace).map_err(|what| Violation { seed, what })
 }
@@ -88,7 +88,7 @@ pub fn shrink(seed: u64) -> Result<Outcome, Violation> {
             }
         }
     }
-    println!("{setting:#?}");
+    println!("{setting}");
     play(seed, setting, &steps, true).map_err(|what| Violation { seed, what })
 }
 

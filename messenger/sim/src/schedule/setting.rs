@@ -1,5 +1,6 @@
 //! What a schedule is played on: who is there, under which policies and options, and how rough the net is.
 
+use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -207,7 +208,7 @@ fn throttles_of(rng: &mut Rng, places: &mut [Place]) {
 }
 
 fn config(rng: &mut Rng) -> Config {
-    let mut config = Config::default();
+    let mut config = Config { ms_inject_delay_max: Duration::ZERO, ..Config::default() };
     if chance(rng, 50) {
         config.ms_initial_backoff = millis(rng, 1, 500);
         config.ms_max_backoff = millis(rng, 100, 15_000);
@@ -227,7 +228,9 @@ fn config(rng: &mut Rng) -> Config {
         config.ms_inject_delay_max = millis(rng, 1, 2_000);
     }
     if chance(rng, 5) {
-        config.ms_inject_internal_delays = millis(rng, 1, 200);
+        // A handshake has several steps, and each is held up.
+        let longest = config.ms_connection_ready_timeout.as_millis() as u64 / 40;
+        config.ms_inject_internal_delays = millis(rng, 1, longest);
     }
     config
 }
@@ -286,5 +289,39 @@ impl Place {
             policy.features_required = UNKNOWN_FEATURE;
         }
         policy
+    }
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{:?}{}", self.pairing, if self.resets { ", with resets" } else { "" })?;
+        for place in &self.places {
+            write!(f, "{} at {}/{}", place.name, place.address, place.nonce)?;
+            let lacking = features::SUPPORTED & !place.policy.features_supported;
+            let names = [
+                ("RECONNECT_SEQ", features::RECONNECT_SEQ),
+                ("MSG_AUTH", features::MSG_AUTH),
+                ("KEEPALIVE2", features::KEEPALIVE2),
+            ];
+            for (name, _) in names.iter().filter(|(_, bit)| lacking & bit != 0) {
+                write!(f, ", no {name}")?;
+            }
+            let Budgets { messages, bytes } = place.budgets;
+            if messages + bytes > 0 {
+                write!(f, ", throttled to {messages} messages and {bytes} bytes")?;
+            }
+            if let Some(misfit) = place.misfit {
+                write!(f, ", misfit: {misfit:?}")?;
+            }
+            for option in Config::OPTIONS {
+                let value = place.config.get(option.name);
+                if value != Config::default().get(option.name) {
+                    write!(f, ", {}={}", option.name, value.unwrap_or_default())?;
+                }
+            }
+            writeln!(f)?;
+        }
+        writeln!(f, "{:?}", self.manners)?;
+        write!(f, "{:?}", self.climate)
     }
 }

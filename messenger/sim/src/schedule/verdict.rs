@@ -84,12 +84,17 @@ fn lost_with_receiver(ledger: &super::ledger::Ledger, handle: &Handle, sent: &Se
 fn told(ledger: &super::ledger::Ledger, handle: &Handle) -> Result<(), String> {
     let setting = &ledger.setting;
     let place = ledger.lives[handle.life].place;
-    let lossy = setting.pairing.is_lossy() || handle.disposable;
+    let peer_disposes = ledger.handles.iter().any(|other| {
+        other.disposable && other.peer == Some(place) && Some(ledger.lives[other.life].place) == handle.peer
+    });
+    // A lossy side makes the other lossy when it accepts.
+    let lossy = setting.pairing.is_lossy() || handle.disposable || peer_disposes;
     if handle.resets > 1 {
         return Err("it was reset twice".into());
     }
     let by_address = handle.down_by == DownBy::Address;
-    if handle.resets > 0 && !lossy && !by_address {
+    let unknown = handle.fast_connects + handle.fast_accepts == 0 && ledger.lives[handle.life].marked_down;
+    if handle.resets > 0 && !lossy && !handle.may_reset && !unknown {
         return Err("a reset that nothing explains".into());
     }
     if ledger.lives[handle.life].ended.is_none() {
@@ -106,13 +111,18 @@ fn told(ledger: &super::ledger::Ledger, handle: &Handle) -> Result<(), String> {
     }
     let Some(peer) = handle.peer else { return Ok(()) };
     let sent_away = |one: usize, other: usize| {
-        ledger.handles.iter().any(|handle| {
-            ledger.lives[handle.life].place == one && handle.peer == Some(other) && handle.ended.is_some()
-        })
+        ledger.lives.iter().any(|life| life.place == one && (life.ended.is_some() || life.marked_down))
+            || ledger.handles.iter().any(|handle| {
+                ledger.lives[handle.life].place == one && handle.peer == Some(other) && handle.ended.is_some()
+            })
     };
     let exchange = |at: usize| setting.places[at].policy.features_supported & msgr::wire::features::RECONNECT_SEQ != 0;
-    let explained =
-        sent_away(peer, place) || sent_away(place, peer) || !exchange(peer) || !exchange(place) || handle.disposable;
+    let explained = sent_away(peer, place)
+        || sent_away(place, peer)
+        || !exchange(peer)
+        || !exchange(place)
+        || handle.disposable
+        || peer_disposes;
     if !handle.remote_resets.is_empty() && !explained {
         return Err("a remote reset that nothing explains".into());
     }

@@ -101,8 +101,12 @@ impl World {
 
     /// Plays everything there is to play, and lets it come to rest.
     pub(crate) fn play(&mut self) -> Result<(), String> {
-        while !self.agenda.is_empty() {
-            self.advance()?;
+        loop {
+            while self.turn()? {}
+            if self.agenda.is_empty() {
+                break;
+            }
+            self.pass(None);
         }
         self.heal();
         self.settle(false)?;
@@ -114,8 +118,8 @@ impl World {
         Ok(())
     }
 
-    /// Lets everything happen that can happen now, or else passes on to the next moment.
-    fn advance(&mut self) -> Result<(), String> {
+    /// One turn of everything; false when nothing moved.
+    fn turn(&mut self) -> Result<bool, String> {
         self.perform_due();
         self.turns += 1;
         if self.turns > TURNS_MAX {
@@ -123,17 +127,20 @@ impl World {
         }
         let moved = self.net.turn();
         self.note_drained();
-        if let Some(violation) = self.ledger().violation.take() {
-            return Err(violation);
+        match self.ledger().violation.take() {
+            Some(violation) => Err(violation),
+            None => Ok(moved),
         }
-        if !moved {
-            let agenda = self.agenda.iter().map(|(at, ..)| *at).min();
-            let next = [agenda, self.net.next_event()].into_iter().flatten().min();
-            if let Some(next) = next {
-                self.net.pass(next);
-            }
+    }
+
+    /// Passes on to the next moment at which something happens, but not beyond `limit`; false when there is none.
+    fn pass(&mut self, limit: Option<Instant>) -> bool {
+        let agenda = self.agenda.iter().map(|(at, ..)| *at).min();
+        let next = [agenda, self.net.next_event(), limit].into_iter().flatten().min();
+        if let Some(next) = next {
+            self.net.pass(next);
         }
-        Ok(())
+        next.is_some()
     }
 
     fn note_drained(&mut self) {
@@ -223,7 +230,14 @@ impl World {
         if !fits && spec.misfit == Some(Misfit::Version) {
             node.set_cluster_protocol(99);
         }
-        self.ledger().lives.push(Life { place, node: Arc::downgrade(&node), throttles, ended: None, drained: 0 });
+        self.ledger().lives.push(Life {
+            place,
+            node: Arc::downgrade(&node),
+            throttles,
+            ended: None,
+            drained: 0,
+            marked_down: false,
+        });
         let app = App { life, ledger: Arc::clone(&self.ledger) };
         node.add_dispatcher_head(Arc::new(app) as Arc<dyn Dispatcher>);
         node.start().unwrap();
@@ -297,6 +311,7 @@ impl World {
     fn down_by_address(&self, life: usize, which: impl Fn(EntityAddr) -> bool, down: impl FnOnce()) {
         let open =
             |ledger: &Ledger| -> Vec<bool> { ledger.handles.iter().map(|h| h.connection.is_connected()).collect() };
+        self.ledger().lives[life].marked_down = true;
         let before = open(&self.ledger());
         down();
         let after = open(&self.ledger());
@@ -306,7 +321,7 @@ impl World {
             if handle.life != life || handle.ended.is_some() || !which(handle.connection.peer_addr()) {
                 continue;
             }
-            handle.down_by = DownBy::Address;
+            handle.may_reset = true;
             if before[on] && !after[on] {
                 ledger.ended(on, DownBy::Address);
             }
@@ -439,21 +454,20 @@ impl World {
     /// Runs until nothing is under way; if `all`, until everything queued has been delivered too.
     fn settle(&mut self, all: bool) -> Result<(), String> {
         let until = self.net.now + SETTLES_WITHIN;
-        let mut quiet = 0;
-        while self.net.now < until {
-            self.advance()?;
-            let at_rest = !self.net.is_busy() && (!all || self.pending().is_none());
-            quiet = if at_rest { quiet + 1 } else { 0 };
-            if all && quiet > 2 {
+        // What is held back on purpose has been acknowledged, and nobody outside sees it wait.
+        let held_back = self.ledger().setting.places.iter().map(|place| place.config.ms_inject_delay_max).max();
+        let from = self.net.now + held_back.unwrap_or_default();
+        loop {
+            while self.turn()? {}
+            if all && self.net.now >= from && !self.net.is_busy() && self.pending().is_none() {
                 return Ok(());
             }
-            if self.net.next_event().is_none() && quiet > 2 {
-                break;
+            if self.net.now >= until || !self.pass(Some(until)) {
+                return match self.pending() {
+                    Some(pending) if all => Err(format!("no progress: {pending}")),
+                    _ => Ok(()),
+                };
             }
-        }
-        match self.pending() {
-            Some(pending) if all => Err(format!("no progress: {pending}")),
-            _ => Ok(()),
         }
     }
 
