@@ -18,6 +18,7 @@ pub mod schedule;
 pub mod script;
 mod weather;
 mod wire;
+mod working;
 
 pub use actor::Told;
 pub use net::Net;

@@ -6,6 +6,7 @@ use msgr::{AuthVerdict, Authorizer, Connection, Dispatcher, EntityType, Message}
 
 use crate::interlude;
 use crate::node::QUEUED;
+use crate::working;
 
 use super::ledger::{DownBy, Ledger, REPLY};
 
@@ -100,6 +101,7 @@ impl Dispatcher for App {
 
     fn ms_handle_fast_connect(&self, connection: &Connection) {
         self.event(connection, "fast connect", |ledger, on| {
+            working::opened(connection.id());
             ledger.check_not_ended(on, "fast connect");
             ledger.handles[on].fast_connects += 1;
         });
@@ -107,6 +109,7 @@ impl Dispatcher for App {
 
     fn ms_handle_fast_accept(&self, connection: &Connection) {
         self.event(connection, "fast accept", |ledger, on| {
+            working::opened(connection.id());
             ledger.check_not_ended(on, "fast accept");
             ledger.handles[on].fast_accepts += 1;
         });

@@ -10,6 +10,7 @@ use fastrand::Rng;
 use msgr::{Connection, Message, Messenger, Throttle};
 
 use crate::node::{Node, QUEUED};
+use crate::working;
 
 use super::setting::Setting;
 
@@ -268,15 +269,13 @@ impl Ledger {
         sent.arrivals += 1;
     }
 
-    /// The connection of a life on which a message of `from` arrives: where its messages arrived before, or else the last
-    /// one with that peer. A preprocessing dispatcher is not told.
+    /// The connection of a life whose link works now. A preprocessing dispatcher is not told.
     fn receiver(&self, life: usize, from: usize) -> Option<usize> {
-        let there = |at: &usize| self.handles[*at].life == life && self.handles[*at].ended.is_none();
         if self.handles[from].connection.is_loopback() {
             return Some(from);
         }
-        let peer = self.place_of(from);
-        self.handles[from].receivers.last().copied().filter(there).or_else(|| self.current(life, peer))
+        let session = working::session()?;
+        self.handles.iter().position(|handle| handle.life == life && handle.connection.id() == session)
     }
 
     /// Whether what arrived on one connection may arrive once more on another: the receiver forgot the session, and the
