@@ -1,9 +1,10 @@
 //! What becomes of a session when one side has forgotten it, and the other has not.
 #![allow(clippy::unwrap_used)] // in helpers as in tests
 
+use msgr::wire::tag;
 use msgr::{EntityName, EntityType, Messenger, Policy};
-use msgr_sim::Net;
-use msgr_sim::script::{Connector, addr, connect};
+use msgr_sim::script::{Connector, addr, connect, message_frame};
+use msgr_sim::{Net, Seen};
 
 const NODE: &str = "10.0.0.5:6800";
 /// Orders before [`NODE`], so that its links win races.
@@ -21,4 +22,20 @@ fn a_fresh_session_that_a_remembering_peer_takes_over_numbers_on_from_what_the_p
     peer.open(&mut net, connect(1, 2), 7);
     let sent = net.read(peer.wire, 0);
     assert_eq!((sent.len(), sent[1]), (75, 8), "the peer would drop what is numbered up to 7 as received before");
+}
+
+#[test]
+fn a_peer_that_continues_a_session_marked_disposable_is_told_to_start_over() {
+    let mut net = Net::new();
+    let node = net.node(EntityName::osd(1), NODE, Policy::lossless_peer());
+    let first = Connector::dial(&mut net, &node, addr(PEER, 0));
+    first.open(&mut net, connect(1, 0), 0);
+    node.connections()[0].mark_disposable();
+    net.write(first.wire, 0, &message_frame(1, b""));
+    net.run();
+    let again = Connector::dial(&mut net, &node, addr(PEER, 0));
+    let (reply, _) = again.ask(&mut net, &connect(2, 2));
+    assert_eq!(reply.tag, tag::RESETSESSION, "it would send message 1 once more");
+    assert_eq!(again.open(&mut net, connect(2, 0), 0).connect_seq, 1);
+    assert_eq!((node.tids(), node.events()), (vec![1], vec![Seen::Accept, Seen::RemoteReset, Seen::Accept]));
 }

@@ -49,7 +49,9 @@ pub(crate) fn known(existing: &State, connect: &Connect, resetcheck: bool, my_ad
         return row(b'e', Verdict::RetryGlobal);
     }
     if existing.policy.lossy {
-        return row(b'f', Verdict::Replace { session_reset: true, hard_reset: false });
+        // A peer that continues it was never told that this side keeps nothing: it would send again what arrived.
+        let reset = Verdict::Replace { session_reset: true, hard_reset: false };
+        return row(b'f', if theirs > 0 { Verdict::ResetSession } else { reset });
     }
     if theirs == 0 && ours > 0 {
         // Only what opened can have been forgotten; otherwise the peer merely missed the reply, and asks again.
