@@ -3,7 +3,7 @@
 
 use msgr::wire::tag;
 use msgr::{EntityName, EntityType, Messenger, Policy};
-use msgr_sim::script::{Connector, addr, connect, message_frame};
+use msgr_sim::script::{Acceptor, Connector, addr, connect, message_frame};
 use msgr_sim::{Net, Seen};
 
 const NODE: &str = "10.0.0.5:6800";
@@ -38,4 +38,21 @@ fn a_peer_that_continues_a_session_marked_disposable_is_told_to_start_over() {
     assert_eq!(reply.tag, tag::RESETSESSION, "it would send message 1 once more");
     assert_eq!(again.open(&mut net, connect(2, 0), 0).connect_seq, 1);
     assert_eq!((node.tids(), node.events()), (vec![1], vec![Seen::Accept, Seen::RemoteReset, Seen::Accept]));
+}
+
+#[test]
+fn a_dial_under_way_is_given_up_when_the_peer_is_told_to_forget_what_may_have_answered_it() {
+    let mut net = Net::new();
+    let node = net.node(EntityName::osd(1), NODE, Policy::lossless_peer_reuse());
+    let dialled = Acceptor::dialled_by(&mut net, &node, addr(PEER, 0));
+    node.send_all(&node.connect_to(EntityType::CLIENT, addr(PEER, 0)).unwrap(), [1]);
+    dialled.greet(&mut net);
+    // The peer has answered SEQ, but its end of this link broke before the node read that: it reconnects.
+    let peer = Connector::dial(&mut net, &node, addr(PEER, 0));
+    assert_eq!(peer.ask(&mut net, &connect(1, 2)).0.tag, tag::RESETSESSION);
+    assert!(net.is_cut(dialled.wire), "or the late SEQ would open a session that the peer has just forgotten");
+    assert_eq!(net.dialled(), 3, "the node dials anew");
+    peer.open(&mut net, connect(1, 0), 0);
+    assert_eq!(net.read(peer.wire, 0)[1], 1);
+    assert!(!node.events().contains(&Seen::RemoteReset));
 }

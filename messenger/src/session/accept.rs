@@ -93,7 +93,20 @@ impl Core {
                 state.driver = Some((driver.0, Arc::clone(&driver.1)));
                 return open(&fresh, &mut state, connect);
             }
-            Verdict::ResetSession => return Answer::Reset,
+            Verdict::ResetSession => {
+                // Our own attempt may have been answered already, out of the session that the peer is told to forget.
+                let abandoned = if state.dialling { state.driver.clone() } else { None };
+                if abandoned.is_some() {
+                    state.drop_link();
+                    session.publish(&state);
+                }
+                drop(state);
+                drop(registry);
+                if let Some((_, driver)) = abandoned {
+                    driver.hang_up();
+                }
+                return Answer::Reset;
+            }
             Verdict::RetryGlobal => {
                 return Answer::RetryGlobal { global_seq: state.peer_global_seq, reserved: None };
             }
