@@ -1,7 +1,7 @@
 //! What becomes of a session when one side has forgotten it, and the other has not.
 #![allow(clippy::unwrap_used)] // in helpers as in tests
 
-use msgr::wire::tag;
+use msgr::wire::{Connect, features, tag};
 use msgr::{EntityName, EntityType, Messenger, Policy};
 use msgr_sim::script::{Acceptor, Connector, addr, connect, message_frame};
 use msgr_sim::{Net, Seen};
@@ -55,4 +55,25 @@ fn a_dial_under_way_is_given_up_when_the_peer_is_told_to_forget_what_may_have_an
     peer.open(&mut net, connect(1, 0), 0);
     assert_eq!(net.read(peer.wire, 0)[1], 1);
     assert!(!node.events().contains(&Seen::RemoteReset));
+}
+
+#[test]
+fn a_fresh_session_is_not_taken_over_by_a_peer_that_does_not_say_what_it_has_received() {
+    for dialling in [true, false] {
+        let mut net = Net::new();
+        let node = net.node(EntityName::osd(1), NODE, Policy::lossless_peer());
+        if dialling {
+            net.play(PEER);
+        }
+        let connection = node.connect_to(EntityType::CLIENT, addr(PEER, 0)).unwrap();
+        net.run();
+        let peer = Connector::dial(&mut net, &node, addr(PEER, 0));
+        let lacking = |connect: Connect| Connect { features: connect.features & !features::RECONNECT_SEQ, ..connect };
+        assert_eq!(peer.ask(&mut net, &lacking(connect(1, 2))).0.tag, tag::RESETSESSION);
+        let (reply, _) = peer.ask(&mut net, &lacking(connect(1, 0)));
+        assert_eq!((reply.tag, reply.connect_seq), (tag::READY, 1), "and starts over without being asked to retry");
+        node.send_all(&connection, [1]);
+        net.run();
+        assert_eq!(net.read(peer.wire, 0)[1], 1);
+    }
 }

@@ -4,7 +4,7 @@
 
 use crate::addr::EntityAddr;
 use crate::coverage::{self, Point};
-use crate::wire::Connect;
+use crate::wire::{Connect, features};
 
 use super::{Phase, State};
 
@@ -39,6 +39,8 @@ pub(crate) fn unknown(connect: &Connect) -> Verdict {
 pub(crate) fn known(existing: &State, connect: &Connect, resetcheck: bool, my_addr: &EntityAddr) -> Verdict {
     const TAKE_OVER: Verdict = Verdict::Replace { session_reset: false, hard_reset: false };
     let (theirs, ours) = (connect.connect_seq, existing.connect_seq);
+    // A fresh side cannot number on from a peer that does not say what it has received.
+    let starts_over = resetcheck || connect.features & features::RECONNECT_SEQ == 0;
     if existing.phase == Phase::Closed {
         return row(b'c', Verdict::Open);
     }
@@ -62,11 +64,11 @@ pub(crate) fn known(existing: &State, connect: &Connect, resetcheck: bool, my_ad
         return row(b'h', Verdict::RetrySession);
     }
     if theirs > ours {
-        return if resetcheck && ours == 0 { row(b'l', Verdict::ResetSession) } else { row(b'm', TAKE_OVER) };
+        return if starts_over && ours == 0 { row(b'l', Verdict::ResetSession) } else { row(b'm', TAKE_OVER) };
     }
     match existing.phase {
-        // With connect_seq 0 and resetcheck, both would ask each other to retry for ever.
-        Phase::Open | Phase::Standby if resetcheck && ours == 0 => row(b'i', TAKE_OVER),
+        // Row l would not take the connect_seq asked for: both would ask each other to retry for ever.
+        Phase::Open | Phase::Standby if starts_over && ours == 0 => row(b'i', TAKE_OVER),
         Phase::Open | Phase::Standby => row(b'i', Verdict::RetrySession),
         _ if existing.peer_addr < *my_addr || existing.policy.server => row(b'j', TAKE_OVER),
         _ => row(b'k', Verdict::Wait),
