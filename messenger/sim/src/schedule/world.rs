@@ -456,13 +456,18 @@ impl World {
         let until = self.net.now + SETTLES_WITHIN;
         // What is held back on purpose has been acknowledged, and nobody outside sees it wait.
         let held_back = self.ledger().setting.places.iter().map(|place| place.config.ms_inject_delay_max).max();
-        let from = self.net.now + held_back.unwrap_or_default();
+        let held_back = held_back.unwrap_or_default();
+        let mut moved = self.net.now;
         loop {
-            while self.turn()? {}
-            if all && self.net.now >= from && !self.net.is_busy() && self.pending().is_none() {
+            while self.turn()? {
+                moved = self.net.now;
+            }
+            let quiet = !self.net.is_busy() && self.pending().is_none();
+            if all && quiet && self.net.now >= moved + held_back {
                 return Ok(());
             }
-            if self.net.now >= until || !self.pass(Some(until)) {
+            let limit = if all && quiet { moved + held_back } else { until };
+            if self.net.now >= until || !self.pass(Some(limit)) {
                 return match self.pending() {
                     Some(pending) if all => Err(format!("no progress: {pending}")),
                     _ => Ok(()),
