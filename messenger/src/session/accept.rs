@@ -187,7 +187,8 @@ fn continue_takeover(session: &Arc<Session>, generation: u64, connect: &Connect)
 
 /// Starts an opening on a session whose receive half is home.
 fn open(session: &Arc<Session>, state: &mut State, connect: &Connect) -> Answer {
-    let exchange = connect.features & features::RECONNECT_SEQ != 0 && !state.reset_from_peer;
+    state.features = state.policy.features_supported & connect.features;
+    let exchange = state.features & features::RECONNECT_SEQ != 0 && !state.reset_from_peer;
     // A peer that merely lacks the exchange replays under its old numbers, by which doubles are recognised.
     if state.reset_from_peer {
         state.in_seq = InSeq::Home(0);
@@ -197,7 +198,6 @@ fn open(session: &Arc<Session>, state: &mut State, connect: &Connect) -> Answer 
     state.reserved_by = None;
     state.connect_seq = connect.connect_seq.wrapping_add(1);
     state.peer_global_seq = connect.global_seq;
-    state.features = state.policy.features_supported & connect.features;
     Answer::Open(Opening {
         session: Arc::clone(session),
         generation: state.generation,

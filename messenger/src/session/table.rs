@@ -40,7 +40,8 @@ pub(crate) fn known(existing: &State, connect: &Connect, resetcheck: bool, my_ad
     const TAKE_OVER: Verdict = Verdict::Replace { session_reset: false, hard_reset: false };
     let (theirs, ours) = (connect.connect_seq, existing.connect_seq);
     // A fresh side cannot number on from a peer that does not say what it has received.
-    let starts_over = resetcheck || connect.features & features::RECONNECT_SEQ == 0;
+    let common = connect.features & existing.policy.features_supported;
+    let starts_over = resetcheck || common & features::RECONNECT_SEQ == 0;
     if existing.phase == Phase::Closed {
         return row(b'c', Verdict::Open);
     }
