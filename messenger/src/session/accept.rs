@@ -95,16 +95,7 @@ impl Core {
             }
             Verdict::ResetSession => {
                 // Our own attempt may have been answered already, out of the session that the peer is told to forget.
-                let abandoned = if state.dialling { state.driver.clone() } else { None };
-                if abandoned.is_some() {
-                    state.drop_link();
-                    session.publish(&state);
-                }
-                drop(state);
-                drop(registry);
-                if let Some((_, driver)) = abandoned {
-                    driver.hang_up();
-                }
+                state.dial_is_void |= state.dialling;
                 return Answer::Reset;
             }
             Verdict::RetryGlobal => {
