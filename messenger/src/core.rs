@@ -204,7 +204,9 @@ impl Core {
         &self.local_bytes
     }
 
-    pub(crate) fn dispatch_throttle(&self) -> Arc<Throttle> {
+    /// What bounds the messages received and not yet dispatched.
+    #[must_use]
+    pub fn dispatch_throttle(&self) -> Arc<Throttle> {
         Arc::clone(&self.dispatch_throttle)
     }
 

@@ -234,7 +234,7 @@ impl Net {
         };
         let busy = |actor: &Actor| {
             actor.stalled[READING].or(actor.stalled[WRITING]).is_some_and(|until| until > self.now)
-                || actor.link.is_some() && unread(actor)
+                || actor.link.as_ref().is_some_and(|link| !link.is_open() || actor.waiting || unread(actor))
                 || !actor.outbox.is_empty()
         };
         !self.arrivals.is_empty()
