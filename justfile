@@ -3,6 +3,8 @@
 set shell := ["bash", "-euo", "pipefail", "-c"]
 
 bench_binary := "target/release/msgr-bench"
+scheduled := 'RUSTFLAGS="--cfg msgr_shuttle" CARGO_TARGET_DIR=target/shuttle cargo test --locked --quiet --profile shuttle ' + \
+    '--package msgr --package msgr-simple --package msgr-async'
 
 # What there is.
 default:
@@ -35,6 +37,10 @@ test: setup
     cargo test --locked --workspace --doc
     cargo test --locked --workspace --all-targets
 
+# Runs the conformance cases against every messenger and prints a table; takes --only, --repeat, --case, --against.
+conformance *options:
+    cargo run --locked --quiet --package msgr-conformance-table -- {{ options }}
+
 # Formatting, lints and documentation, all without a warning, and the licences of the dependencies.
 check:
     cargo fmt --all --check
@@ -57,3 +63,12 @@ setup:
 # A picture of a page, as the README shows it.
 screenshot page="out/index.html" picture="docs/report.png": setup
     .ci/screenshot {{ page }} {{ picture }}
+
+# Tests of hand-offs between threads, each under thousands of schedules; MSGR_SCHEDULES=10 runs ten times as many.
+concurrency test="schedules":
+    {{ scheduled }} --lib -- {{ test }}
+    {{ scheduled }} --test schedules -- {{ if test == "schedules" { "" } else { test } }}
+
+# Fuzzes decoder, handshakes and sessions, each for so many seconds; `.ci/fuzz keep` keeps what it found.
+fuzz seconds="60":
+    .ci/fuzz run {{ seconds }}

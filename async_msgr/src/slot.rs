@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use msgr::session::{Cause, Link, Session, Step};
+use msgr::session::{Cause, Link, Progress, Session, Step};
 
 use crate::connection::{Connection, Wrote};
 use crate::driver::{Ready, Token};
@@ -180,8 +180,13 @@ impl Slot {
 
     /// Works through input that has been read.
     fn process(&mut self, shared: &mut Loop) -> Next {
+        self.work(Link::process, shared)
+    }
+
+    /// Lets the link work, and does what follows from that.
+    fn work(&mut self, work: impl FnOnce(&mut Link, Instant) -> Result<Progress, Cause>, shared: &mut Loop) -> Next {
         let Some(wire) = &mut self.link else { return Next::Keep };
-        let progress = match wire.link.process(shared.now) {
+        let progress = match work(&mut wire.link, shared.now) {
             Ok(progress) => progress,
             Err(cause) => {
                 // A reply that says why may be waiting.
@@ -195,6 +200,9 @@ impl Slot {
         if wire.waiting != progress.waiting {
             wire.waiting = progress.waiting;
             self.update_interest(shared);
+        }
+        if let Some(due) = progress.due {
+            self.arm(due, shared);
         }
         let opened = self.link.as_ref().filter(|_| progress.opened);
         if let Some((session, wire)) = self.session.as_ref().zip(opened) {
@@ -247,15 +255,21 @@ impl Slot {
 
     /// A throttle has room.
     pub(crate) fn resume(&mut self, shared: &mut Loop) -> Next {
-        let Some(wire) = &mut self.link else { return Next::Keep };
-        if !wire.waiting {
-            return Next::Keep;
-        }
-        if self.process(shared) == Next::Remove {
+        let Some(wire) = &self.link else { return Next::Keep };
+        if wire.waiting { self.go_on(Link::resume, shared) } else { Next::Keep }
+    }
+
+    /// Lets the link work outside a read, and then reads if it did not because input was held back.
+    fn go_on(&mut self, work: impl FnOnce(&mut Link, Instant) -> Result<Progress, Cause>, shared: &mut Loop) -> Next {
+        let waited = self.link.as_ref().is_some_and(|wire| wire.waiting);
+        if self.work(work, shared) == Next::Remove {
             return Next::Remove;
         }
+        let Some(wire) = &self.link else { return Next::Keep };
+        let deadline = wire.link.deadline();
+        self.arm(deadline, shared);
         // What arrived meanwhile has been reported already.
-        self.read(shared)
+        if waited { self.read(shared) } else { Next::Keep }
     }
 
     /// The link is not wanted any more.
@@ -269,14 +283,12 @@ impl Slot {
         if let Some(last) = self.connection.write().last() {
             wire.link.wrote(last);
         }
-        match wire.link.timed_out(shared.now) {
-            Some(cause) => self.lose(cause, shared),
-            None => {
-                let deadline = wire.link.deadline();
-                self.arm(deadline, shared);
-                Next::Keep
-            }
+        if wire.link.deadline() > shared.now {
+            let deadline = wire.link.deadline();
+            self.arm(deadline, shared);
+            return Next::Keep;
         }
+        self.go_on(Link::on_time, shared)
     }
 
     fn arm(&mut self, at: Instant, shared: &mut Loop) {
@@ -289,6 +301,10 @@ impl Slot {
     /// Ends the link, and asks the session what comes next.
     fn lose(&mut self, cause: Cause, shared: &mut Loop) -> Next {
         if let Some(wire) = self.link.take() {
+            // A link may take a session over and fail in one go: whoever was its driver before, this slot is now.
+            if self.session.is_none() {
+                self.session = wire.link.session().cloned();
+            }
             self.connection.write().detach();
             if let Err(error) = wire.socket.deregister(&mut *shared.driver, self.token) {
                 tracing::warn!(%error, "cannot stop watching a connection");

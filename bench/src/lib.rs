@@ -14,8 +14,11 @@
 //! | `probe` | what a process costs, read from the kernel |
 //! | `host` | limits, environment, CPUs |
 //! | `run`, `speed` | many samples: the sweep, and the comparison with the bars |
+//! | `trials` | soak, kill, abuse, leaks: promises put to the test |
+//! | `child` | processes of this program that one verb starts and ends |
 #![forbid(unsafe_code)]
 
+mod child;
 mod cli;
 mod control;
 mod doctor;
@@ -34,6 +37,7 @@ mod run;
 mod serve;
 mod speed;
 mod text;
+mod trials;
 mod wire;
 
 use std::process::ExitCode;

@@ -5,9 +5,6 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
-use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::addr::EntityAddr;
@@ -25,6 +22,8 @@ use crate::queue_thread::QueueThread;
 use crate::registry::Registry;
 use crate::session::{Cause, Driver, Phase, Session, Stack, State};
 use crate::stats::{Counters, Stats, add};
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use crate::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak, thread};
 use crate::throttle::Throttle;
 use crate::wire::Stamp;
 
@@ -46,6 +45,8 @@ pub struct Core {
     stack: OnceLock<Weak<dyn Stack>>,
     dispatch_queue: QueueThread<PriorityQueue<Item>>,
     local_queue: QueueThread<VecDeque<(Connection, Message)>>,
+    /// What waits in the local queue, in bytes.
+    local_bytes: AtomicU64,
     dispatch_throttle: Arc<Throttle>,
     loopback: Mutex<Option<Arc<Session>>>,
     counters: Counters,
@@ -87,6 +88,7 @@ impl Core {
             stack: OnceLock::new(),
             dispatch_queue: QueueThread::new("ms_dispatch", queue, by_hand),
             local_queue: QueueThread::new("ms_local", VecDeque::new(), by_hand),
+            local_bytes: AtomicU64::new(0),
             dispatch_throttle: Throttle::new(config.ms_dispatch_throttle_bytes),
             loopback: Mutex::default(),
             counters: Counters::default(),
@@ -166,6 +168,7 @@ impl Core {
         self.local_queue.stop();
         drop(self.dispatch_queue.with(|queue| std::iter::from_fn(|| queue.pop()).collect::<Vec<_>>()));
         drop(self.local_queue.with(std::mem::take));
+        self.local_bytes.store(0, Relaxed);
         self.dispatch_queue.restart();
         self.local_queue.restart();
         self.started.store(false, Relaxed);
@@ -197,7 +200,13 @@ impl Core {
         &self.local_queue
     }
 
-    pub(crate) fn dispatch_throttle(&self) -> Arc<Throttle> {
+    pub(crate) fn local_bytes(&self) -> &AtomicU64 {
+        &self.local_bytes
+    }
+
+    /// What bounds the messages received and not yet dispatched.
+    #[must_use]
+    pub fn dispatch_throttle(&self) -> Arc<Throttle> {
         Arc::clone(&self.dispatch_throttle)
     }
 
@@ -319,7 +328,7 @@ impl Core {
 
     /// The connection to `addr`, dialling if there is none; `None` when the peer must dial us and has not.
     fn find_or_dial(self: &Arc<Core>, kind: EntityType, addr: EntityAddr) -> Result<Option<Connection>, Error> {
-        if addr.is_blank_ip() || addr.port() == 0 {
+        if addr.is_blank_ip() {
             return Err(Error::Misuse("a blank address cannot be dialled"));
         }
         if !self.is_started() {
@@ -345,6 +354,10 @@ impl Core {
             let policy = self.policy(kind);
             if policy.server {
                 return Ok(None);
+            }
+            // Only now: a client that did not bind has no port, and is found by the address it connected with.
+            if addr.port() == 0 {
+                return Err(Error::Misuse("an address without a port cannot be dialled"));
             }
             let session = Session::new(self, kind, State::new(Phase::Connecting, policy, addr));
             session.hand_out();

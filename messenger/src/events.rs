@@ -1,11 +1,13 @@
 //! Routing: what goes to a dispatcher at once, and what waits for the `ms_dispatch` and `ms_local` threads.
 
+use crate::sync::atomic::Ordering::Relaxed;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::connection::Connection;
 use crate::core::Core;
 use crate::dispatcher::{Dispatcher, Events};
+use crate::error::Error;
 use crate::message::{Message, PRIORITY_HIGHEST, PRIORITY_LOW};
 use crate::priority_queue::PriorityQueue;
 use crate::session::Session;
@@ -124,6 +126,9 @@ impl Core {
         match item {
             Item::Message(connection, message) => self.run_message(&dispatchers, &connection, message),
             Item::Event(connection, event) => {
+                if let Some(delay) = self.inject_event_delay() {
+                    self.dispatch_queue().pause(delay);
+                }
                 let wanting = dispatchers.events.iter().filter(|(events, _)| events.contains(event.interest()));
                 for (_, dispatcher) in wanting {
                     let done = match event {
@@ -184,7 +189,15 @@ impl Core {
     }
 
     /// Delivers a message this messenger sent to itself, by the local-delivery thread.
-    pub(crate) fn deliver_local(self: &Arc<Core>, session: &Arc<Session>, message: Message) {
+    ///
+    /// # Errors
+    /// [`Error::QueueFull`] when that thread does not keep up.
+    pub(crate) fn deliver_local(self: &Arc<Core>, session: &Arc<Session>, message: Message) -> Result<(), Error> {
+        let queued = self.local_bytes().load(Relaxed);
+        if queued + message.payload_len() > self.config().ms_out_queue_max_bytes {
+            return Err(Error::QueueFull { peer: self.my_addr(), queued });
+        }
+        self.local_bytes().fetch_add(message.queue_cost(), Relaxed);
         let item = (Connection(Arc::clone(session)), message);
         let started = self.local_queue().push(
             |queue| queue.push_back(item),
@@ -197,10 +210,12 @@ impl Core {
         if let Err(error) = started {
             tracing::error!(%error, "cannot start the local-delivery thread: raise the limit on threads");
         }
+        Ok(())
     }
 
     /// What the local-delivery thread does with a message.
     fn run_local(self: &Arc<Core>, connection: &Connection, message: Message) {
+        self.local_bytes().fetch_sub(message.queue_cost(), Relaxed);
         if !connection.0.is_closed() {
             let dispatchers = self.dispatchers();
             self.deliver(&dispatchers, connection, message);

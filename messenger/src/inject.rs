@@ -23,26 +23,32 @@ impl Core {
         fails
     }
 
-    /// How long a message just received from a peer of this type is held back; `None` when peers of this type have no
-    /// delay queue at all. Order is kept, so what follows waits behind it.
-    pub(crate) fn inject_message_delay(&self, peer: EntityType, message: &Message) -> Option<Duration> {
+    /// Whether peers of this type have a delay queue.
+    pub(crate) fn delays_messages_of(&self, peer: EntityType) -> bool {
+        peer.name().is_some_and(|name| self.config().ms_inject_delay_type.contains(name))
+    }
+
+    /// How long a message just received is held back.
+    pub(crate) fn inject_message_delay(&self, message: &Message) -> Duration {
         let config = self.config();
-        if !peer.name().is_some_and(|name| config.ms_inject_delay_type.contains(name)) {
-            return None;
-        }
         let its_kind =
             config.ms_inject_delay_msg_type == 0 || config.ms_inject_delay_msg_type == u64::from(message.kind);
         if !its_kind || self.fraction() >= config.ms_inject_delay_probability {
-            return Some(Duration::ZERO);
+            return Duration::ZERO;
         }
         add(&self.counters().msgr_injected_delays, 1);
-        Some(config.ms_inject_delay_max.mul_f64(self.fraction()))
+        config.ms_inject_delay_max.mul_f64(self.fraction())
     }
 
     /// How long a point where races are likely is held up (`ms_inject_internal_delays`).
     pub(crate) fn inject_internal_delay(&self) -> Option<Duration> {
         let delay = self.config().ms_inject_internal_delays;
         (!delay.is_zero()).then_some(delay)
+    }
+
+    /// How long the dispatch thread holds an event up: with both of these options, that share of the events.
+    pub(crate) fn inject_event_delay(&self) -> Option<Duration> {
+        self.inject_internal_delay().filter(|_| self.fraction() < self.config().ms_inject_delay_probability)
     }
 
     /// A random number from 0 up to 1, in steps of 1/10000.

@@ -13,6 +13,10 @@ mod addr;
 mod config;
 mod connection;
 mod core;
+#[cfg(feature = "coverage")]
+pub mod coverage;
+#[cfg(not(feature = "coverage"))]
+mod coverage;
 mod dispatcher;
 mod entity;
 mod error;
@@ -26,6 +30,8 @@ mod queue_thread;
 mod registry;
 pub mod session;
 pub mod stats;
+#[doc(hidden)]
+pub mod sync;
 mod throttle;
 mod turn;
 pub mod wire;

@@ -16,6 +16,9 @@ pub const PRIORITY_HIGH: u16 = 196;
 /// Above everything but replayed messages, which go first whatever their priority.
 pub const PRIORITY_HIGHEST: u16 = 255;
 
+/// Bytes a message counts for, besides its payload, where it waits for something: the message itself and its framing.
+pub(crate) const MESSAGE_COST: u64 = 256;
+
 /// A message: a typed header and three payload sections.
 ///
 /// Payloads are reference counted: cloning a message copies no payload. What was received may share one buffer with
@@ -108,6 +111,11 @@ impl Message {
     #[must_use]
     pub fn payload_len(&self) -> u64 {
         self.front.len() as u64 + self.middle.len() as u64 + self.data.len() as u64
+    }
+
+    /// What the message counts for in a queue.
+    pub(crate) fn queue_cost(&self) -> u64 {
+        self.payload_len() + MESSAGE_COST
     }
 
     /// Copies the payload out of the receive buffer it may share with other messages, so that keeping this message

@@ -1,7 +1,9 @@
 //! A thread that works off a queue, started with the first item; or a queue that somebody else works off.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle, ThreadId};
+use std::time::Duration;
+
+use crate::sync::thread::{self, JoinHandle, ThreadId};
+use crate::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// A queue and the thread that drains it. A messenger that never queues anything never has the thread.
 pub(crate) struct QueueThread<Q> {
@@ -63,6 +65,14 @@ impl<Q: Send + 'static> QueueThread<Q> {
         Ok(())
     }
 
+    /// Holds the thread up, which calls this, for so long or until it is stopped.
+    pub(crate) fn pause(&self, time: Duration) {
+        let goes_on = |state: &mut State<Q>| !state.stopping;
+        if !self.by_hand {
+            drop(self.shared.changed.wait_timeout_while(self.lock(), time, goes_on));
+        }
+    }
+
     /// Looks at or changes the queue.
     pub(crate) fn with<T>(&self, look: impl FnOnce(&mut Q) -> T) -> T {
         look(&mut self.lock().queue)
@@ -116,3 +126,6 @@ impl<Q> Shared<Q> {
         }
     }
 }
+
+#[cfg(all(test, msgr_shuttle))]
+mod schedules;

@@ -37,12 +37,14 @@ impl Registry {
         }
     }
 
+    /// All sessions, in the order in which they began: what is done to all of them is repeatable.
     pub(crate) fn sessions(&self) -> Vec<Arc<Session>> {
-        self.by_id.values().cloned().collect()
+        in_order(&self.by_id)
     }
 
+    /// All accepted sockets without a session, likewise.
     pub(crate) fn accepting(&self) -> Vec<Arc<dyn Driver>> {
-        self.accepting.values().cloned().collect()
+        in_order(&self.accepting)
     }
 
     pub(crate) fn insert_accepting(&mut self, id: u64, driver: &Arc<dyn Driver>) {
@@ -52,4 +54,10 @@ impl Registry {
     pub(crate) fn remove_accepting(&mut self, id: u64) {
         self.accepting.remove(&id);
     }
+}
+
+fn in_order<T: Clone>(by_id: &HashMap<u64, T>) -> Vec<T> {
+    let mut all: Vec<_> = by_id.iter().collect();
+    all.sort_unstable_by_key(|(id, _)| **id);
+    all.into_iter().map(|(_, item)| item.clone()).collect()
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // in helpers as in tests
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use msgr::wire::tag;
 use msgr::{EntityName, EntityType, Messenger, Policy};
@@ -91,6 +92,24 @@ fn row_e_an_older_attempt_is_told_the_newer_ones_number() {
     let late = Connector::dial(&mut net, &node, addr(SMALLER, 0));
     let (reply, _) = late.ask(&mut net, &connect(6, 0));
     assert_eq!((reply.tag, reply.global_seq), (tag::RETRY_GLOBAL, 7));
+}
+
+#[test]
+fn a_peer_that_is_told_to_ask_again_and_again_must_wait() {
+    let (mut net, node) = node(Policy::stateful_server());
+    session(&mut net, &node, 7);
+    let late = Connector::dial(&mut net, &node, addr(SMALLER, 0));
+    for _ in 0..4 {
+        assert_eq!(late.ask(&mut net, &connect(6, 0)).0.tag, tag::RETRY_GLOBAL);
+    }
+    for millis in [1, 2, 4, 8, 16, 32, 64, 100, 100] {
+        net.write(late.wire, 0, &connect(6, 0).emit());
+        net.run();
+        net.advance(Duration::from_micros(1000 * millis - 1));
+        assert_eq!(net.read(late.wire, 0), []);
+        net.advance(Duration::from_micros(1));
+        assert_eq!(late.reply(&mut net).0.tag, tag::RETRY_GLOBAL);
+    }
 }
 
 #[test]

@@ -98,6 +98,39 @@ fn queued_dispatch_gives_the_dispatch_budget_back_when_dispatched() {
 }
 
 #[test]
+fn messages_without_payload_are_bounded_too_while_they_wait_for_dispatch() {
+    let config = Config { ms_dispatch_throttle_bytes: 10_000, ..Config::default() };
+    let mut pair = pair(config, None, None);
+    let held = Arc::new(Mutex::new(0));
+    let seen = Arc::clone(&held);
+    let server = Arc::clone(&pair.server);
+    pair.server.on_message(move |_, _, _| *seen.lock().unwrap() = server.dispatch_queue_len());
+    // The last one is dispatched at once, and sees how many wait before it.
+    for tid in 0..1000 {
+        pair.connection.send_message(Message::new(QUEUED).with_tid(tid)).unwrap();
+    }
+    pair.client.send_all(&pair.connection, [1000]);
+    while pair.server.tids().len() < 1000 {
+        assert!(pair.server.dispatch_queue_len() < 50, "10,000 bytes are 39 messages");
+        pair.net.turn();
+    }
+    assert!(*held.lock().unwrap() < 50);
+}
+
+#[test]
+fn the_queue_to_oneself_is_bounded() {
+    let config = Config { ms_out_queue_max_bytes: 1000, ..Config::default() };
+    let mut pair = pair(config, None, None);
+    let loopback = pair.server.loopback_connection();
+    let refused = (0..10).filter(|_| loopback.send_message(Message::new(1)).is_err()).count();
+    assert_eq!(refused, 6);
+    pair.net.run();
+    loopback.send_message(Message::new(1)).unwrap();
+    pair.net.run();
+    assert_eq!(pair.kept.lock().unwrap().len(), 5);
+}
+
+#[test]
 fn a_connection_that_ends_while_it_waits_leaves_the_queue() {
     let throttle = Throttle::new(1);
     let mut pair = pair(Config::default(), None, Some(Arc::clone(&throttle)));

@@ -2,18 +2,18 @@
 
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use msgr::session::Cause;
+use msgr::sync::Arc;
+use msgr::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use msgr::sync::thread::{self, JoinHandle};
 use msgr::{Core, Error};
 use socket2::{SockAddr, Socket};
 
 use crate::pipe::Pipe;
 use crate::reaper::Reaper;
-use crate::{threads, writer};
+use crate::{reader, threads};
 
 /// Pause after an error of `accept`. Out of file descriptors or memory, the next call would fail at once and spin;
 /// this is short to a peer that waits and long enough to let something be closed.
@@ -117,8 +117,8 @@ fn begin(core: &Arc<Core>, reaper: &Arc<Reaper>, socket: Socket, peer: &SockAddr
     let local = socket.local_addr()?;
     let peer = peer.as_socket().ok_or(io::ErrorKind::ConnectionAborted)?;
     let pipe = Pipe::accept(core, socket, local, peer);
-    let its_writer = Arc::clone(&pipe);
-    if let Err(error) = reaper.start_writer(core, pipe.id(), move || writer::run_accepted(&its_writer)) {
+    let (its_pipe, its_reaper) = (Arc::clone(&pipe), Arc::clone(reaper));
+    if let Err(error) = reaper.start(core, "ms_pipe_read", move || reader::run_accepted(&its_pipe, &its_reaper)) {
         tracing::error!(%peer, %error, "a connection is dropped");
         if let Some((link, _socket)) = pipe.take_link() {
             link.lost(Cause::Closed, Instant::now());

@@ -8,8 +8,8 @@
 //! |---|---|---|
 //! | `ms_accepter` | 1 if bound | accepts sockets, and starts a pipe for each |
 //! | `ms_pipe_write` | 1 per pipe | owns the pipe: dials, starts the reader of each TCP connection, writes |
-//! | `ms_pipe_read` | 1 per TCP connection | handshake, then reads and fast-dispatches |
-//! | `ms_reaper` | 1 from the first pipe on | joins the writers of dead pipes |
+//! | `ms_pipe_read` | 1 per TCP connection | handshake, then reads and fast-dispatches; if accepted, starts the writer when it opens |
+//! | `ms_reaper` | 1 from the first pipe on | joins the threads of dead pipes |
 //! | `ms_dispatch`, `ms_local` | 1 each, once needed | queued dispatch and local delivery, see [`msgr`] |
 //!
 //! The protocol is [`msgr::session`]'s; what is here moves bytes. The path of a message: [`Session`](msgr::session::Session)

@@ -1,10 +1,9 @@
 //! The messenger: binding, starting, and the order in which everything ends.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
 
 use msgr::session::{Session, Stack};
+use msgr::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, thread};
 use msgr::{Core, EntityAddr, Error, Messenger, Setup};
 
 use crate::accepter::Accepter;
@@ -176,7 +175,7 @@ impl Stack for Inner {
         session.attach(pipe.id(), pipe.clone());
         let (its_pipe, its_session) = (Arc::clone(&pipe), Arc::clone(&session));
         let body = move || writer::run(&its_pipe, &its_session);
-        if let Err(error) = self.reaper.start_writer(&self.core, pipe.id(), body) {
+        if let Err(error) = self.reaper.start(&self.core, "ms_pipe_write", body) {
             tracing::error!(peer = %session.peer_addr(), %error, "a connection is given up");
             session.give_up();
         }

@@ -1,12 +1,12 @@
 //! The pipe: what the writer, the reader and the session's callers share.
 
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use msgr::Core;
 use msgr::session::{Cause, Driver, Link, Session};
+use msgr::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use msgr::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::socket;
 
@@ -188,17 +188,21 @@ impl Pipe {
         });
     }
 
-    /// Waits until a throttle has room again.
+    /// Waits until a throttle has room again; false when that was not so before `until`.
     ///
     /// # Errors
     /// The link was hung up meanwhile.
-    pub(crate) fn wait_resume(&self) -> Result<(), Cause> {
+    pub(crate) fn wait_resume(&self, until: Instant) -> Result<bool, Cause> {
         let mut state = self.lock();
         while !state.resumed && !state.hung_up {
-            state = self.reader_wakes.wait(state).unwrap_or_else(PoisonError::into_inner);
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(false);
+            }
+            state = self.reader_wakes.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         state.resumed = false;
-        if state.hung_up { Err(Cause::Closed) } else { Ok(()) }
+        if state.hung_up { Err(Cause::Closed) } else { Ok(true) }
     }
 
     /// When something was last written.

@@ -1,14 +1,14 @@
-//! The reaper: owns the writer threads, and joins those that ended.
+//! The reaper: owns the threads of the pipes, and joins those that ended.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 
+use msgr::sync::thread::JoinHandle;
+use msgr::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use msgr::{Core, Error};
 
 use crate::threads;
 
-/// Keeps the handle of every pipe's writer. (The writer keeps its reader's.)
+/// Keeps the handle of every pipe's threads, but for the reader of a link that was dialled: its writer keeps that.
 #[derive(Default)]
 pub(crate) struct Reaper {
     state: Mutex<State>,
@@ -18,34 +18,34 @@ pub(crate) struct Reaper {
 #[derive(Default)]
 struct State {
     thread: Option<JoinHandle<()>>,
-    writers: HashMap<u64, JoinHandle<()>>,
-    /// Pipes whose writer is at its end. Bounded by the number of writers.
+    pipes: HashMap<u64, JoinHandle<()>>,
+    /// Threads at their end. Bounded by the number of threads.
     dead: Vec<u64>,
     ending: bool,
 }
 
-/// Announces the end of a writer, however it ends.
+/// Announces the end of a thread, however it ends.
 struct Obituary {
     reaper: Arc<Reaper>,
-    pipe: u64,
+    number: u64,
 }
 
 impl Drop for Obituary {
     fn drop(&mut self) {
-        self.reaper.lock().dead.push(self.pipe);
+        self.reaper.lock().dead.push(self.number);
         self.reaper.changed.notify_one();
     }
 }
 
 impl Reaper {
-    /// Starts `body` as the writer of `pipe`, and the reaper's own thread with the first of them.
+    /// Starts `body` as a thread of a pipe, and the reaper's own thread with the first of them.
     ///
     /// # Errors
     /// When the system has no room for the thread, or [`Reaper::end`] has begun. `body` is dropped then.
-    pub(crate) fn start_writer(
+    pub(crate) fn start(
         self: &Arc<Reaper>,
         core: &Core,
-        pipe: u64,
+        name: &'static str,
         body: impl FnOnce() + Send + 'static,
     ) -> Result<(), Error> {
         let mut state = self.lock();
@@ -56,17 +56,17 @@ impl Reaper {
             let reaper = Arc::clone(self);
             state.thread = Some(threads::spawn(core, "ms_reaper", move || reaper.run())?);
         }
-        let reaper = Arc::clone(self);
-        let writer = threads::spawn(core, "ms_pipe_write", move || {
+        let (reaper, number) = (Arc::clone(self), core.next_id());
+        let thread = threads::spawn(core, name, move || {
             // Made here, so that a body that never ran leaves no obituary.
-            let _obituary = Obituary { reaper, pipe };
+            let _obituary = Obituary { reaper, number };
             body();
         })?;
-        state.writers.insert(pipe, writer);
+        state.pipes.insert(number, thread);
         Ok(())
     }
 
-    /// Blocks until every writer has ended, and ends the reaper's thread. The pipes must have been told to end.
+    /// Blocks until every pipe has ended, and ends the reaper's thread. The pipes must have been told to end.
     pub(crate) fn end(&self) {
         let thread = {
             let mut state = self.lock();
@@ -84,18 +84,18 @@ impl Reaper {
         let mut state = self.lock();
         loop {
             let dead = std::mem::take(&mut state.dead);
-            let dead: Vec<_> = dead.into_iter().filter_map(|pipe| state.writers.remove(&pipe)).collect();
+            let dead: Vec<_> = dead.into_iter().filter_map(|number| state.pipes.remove(&number)).collect();
             if dead.is_empty() {
-                if state.ending && state.writers.is_empty() {
+                if state.ending && state.pipes.is_empty() {
                     return;
                 }
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
             drop(state);
-            for writer in dead {
-                if writer.join().is_err() {
-                    tracing::error!("a writer panicked");
+            for thread in dead {
+                if thread.join().is_err() {
+                    tracing::error!("a dispatcher panicked while its connection was being closed");
                 }
             }
             state = self.lock();

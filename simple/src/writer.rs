@@ -24,11 +24,10 @@ pub(crate) fn run(pipe: &Arc<Pipe>, session: &Arc<Session>) {
     }
 }
 
-/// Drives a pipe that was accepted: first its link, then the session that came of it, if one did.
-pub(crate) fn run_accepted(pipe: &Arc<Pipe>) {
-    if let Some(session) = carry(pipe) {
-        run(pipe, &session);
-    }
+/// Drives a pipe that was accepted, from its opening on: first its link, then the session that came of it.
+pub(crate) fn run_accepted(pipe: &Arc<Pipe>, open: &Open) {
+    write(pipe, open);
+    run(pipe, &open.session);
 }
 
 /// One TCP connection of our own making, from its attempt to its end.
@@ -60,32 +59,26 @@ fn connect(pipe: &Pipe, link: &Link) -> io::Result<SocketAddr> {
     socket.local_addr()
 }
 
-/// Has the pipe's link read by a thread of its own and writes until that ends. Returns the link's session.
-fn carry(pipe: &Arc<Pipe>) -> Option<Arc<Session>> {
+/// Has the pipe's link read by a thread of its own and writes until that ends.
+fn carry(pipe: &Arc<Pipe>) {
     pipe.begin_reading();
     let its_pipe = Arc::clone(pipe);
     let reader = match threads::spawn(pipe.core(), "ms_pipe_read", move || reader::run(&its_pipe)) {
         Ok(reader) => reader,
         Err(error) => {
             tracing::error!(%error, "a connection is dropped");
-            let (link, _socket) = pipe.take_link()?;
-            let session = link.session().cloned();
-            link.lost(Cause::Closed, Instant::now());
-            return session;
+            if let Some((link, _socket)) = pipe.take_link() {
+                link.lost(Cause::Closed, Instant::now());
+            }
+            return;
         }
     };
-    let open = pipe.wait_open();
-    if let Some(open) = &open {
+    if let Some(open) = &pipe.wait_open() {
         write(pipe, open);
     }
-    reader.join().unwrap_or_else(|_| {
-        tracing::error!("a dispatcher panicked; its connection is given up");
-        // What it had received is lost with it, so the session cannot go on.
-        if let Some(open) = open {
-            open.session.give_up();
-        }
-        None
-    })
+    if reader.join().is_err() {
+        tracing::error!("a dispatcher panicked while its connection was being closed");
+    }
 }
 
 /// Writes what the session has, whenever it has something, until the link ends.
@@ -120,3 +113,6 @@ fn flush(pipe: &Pipe, open: &Open, outbox: &mut Outbox) -> rustix::io::Result<()
     open.session.note_sending(calls, now - begun);
     Ok(())
 }
+
+#[cfg(all(test, msgr_shuttle))]
+mod schedules;

@@ -9,9 +9,20 @@
 // A driver of tests fails by panicking.
 #![allow(clippy::unwrap_used)]
 
+mod actor;
+mod drive;
+pub mod fuzz;
+mod interlude;
 mod net;
 mod node;
+pub mod schedule;
 pub mod script;
+mod weather;
+mod wire;
+mod working;
 
-pub use net::{Net, Told};
+pub use actor::Told;
+pub use net::Net;
 pub use node::{Node, QUEUED, Seen};
+pub use weather::{Climate, Lag, Weather};
+pub use wire::Break;

@@ -2,129 +2,59 @@
 //!
 //! A [`Net`] drives the sessions of its [`Node`]s exactly as a stack would: what a driver was told is done, what a wire
 //! carries is read, what an outbox holds is written, one actor after the other until nothing moves. Wires break after
-//! a given number of bytes, and either end of one can be played by the test itself, byte by byte.
+//! a given number of bytes, and either end of one can be played by the test itself, byte by byte. A net with
+//! [`Weather`] also delays, splits and stalls; then time has to be passed with [`Net::pass`].
 
 use std::collections::{HashMap, HashSet};
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use msgr::session::{Cause, Driver, Link, Outbox, ReadAhead, ReadInto, Refill, Session, Step};
+use msgr::session::{Cause, Link, ReadAhead, Session};
 use msgr::{EntityName, Messenger, Policy, Setup};
 
+use crate::actor::{Actor, READING, WRITING};
 use crate::node::Node;
+use crate::weather::Weather;
+use crate::wire::{Break, Wire};
 
 /// Turns after which a net that still moves is taken to spin. The longest test needs a few thousand.
 const TURNS_MAX: usize = 200_000;
-/// Reads of one actor before the next has its turn.
-const READS_MAX: usize = 8;
 
-/// What a driver was told and has not done yet.
-#[derive(Default)]
-pub struct Told {
-    transmit: AtomicBool,
-    step: AtomicBool,
-    resume: AtomicBool,
-    hang_up: AtomicBool,
-}
-
-impl Driver for Told {
-    fn transmit(&self) {
-        self.transmit.store(true, SeqCst);
-    }
-
-    fn step(&self) {
-        self.step.store(true, SeqCst);
-    }
-
-    fn resume(&self) {
-        self.resume.store(true, SeqCst);
-    }
-
-    fn hang_up(&self) {
-        self.hang_up.store(true, SeqCst);
-    }
-}
-
-/// Whether a driver was told, once. Looks before it writes: most of what the benchmark's loop does is this.
-fn take(told: &AtomicBool) -> bool {
-    told.load(SeqCst) && told.swap(false, SeqCst)
-}
-
-/// One TCP connection. Side 0 dialled.
-#[derive(Default)]
-struct Wire {
-    /// Bytes on their way to each side.
-    inbox: [Vec<u8>; 2],
-    /// How many of these were read.
-    read: [usize; 2],
-    closed: bool,
-    /// Bytes, of both directions together, after which it breaks.
-    breaks_after: Option<usize>,
-    carried: usize,
-    /// Everything each side wrote, if asked for.
-    transcript: Option<[Vec<u8>; 2]>,
-}
-
-impl Wire {
-    fn write(&mut self, from: usize, bytes: &[u8]) {
-        if self.closed {
-            return;
-        }
-        let n = self.breaks_after.map_or(bytes.len(), |limit| bytes.len().min(limit - self.carried));
-        self.inbox[1 - from].extend_from_slice(&bytes[..n]);
-        if let Some(transcript) = &mut self.transcript {
-            transcript[from].extend_from_slice(&bytes[..n]);
-        }
-        self.carried += n;
-        self.closed = n < bytes.len();
-    }
-
-    fn unread(&self, side: usize) -> &[u8] {
-        &self.inbox[side][self.read[side]..]
-    }
-
-    fn consume(&mut self, side: usize, n: usize) {
-        self.read[side] += n;
-        if self.read[side] == self.inbox[side].len() {
-            self.inbox[side].clear();
-            self.read[side] = 0;
-        }
-    }
-}
-
-/// One driver: at most one link at a time, and the session it serves.
-struct Actor {
-    node: Arc<Node>,
-    id: u64,
-    told: Arc<Told>,
-    session: Option<Arc<Session>>,
-    link: Option<Box<Link>>,
-    wire: usize,
-    side: usize,
-    outbox: Outbox,
-    waiting: bool,
-    wake: Option<Instant>,
+/// A dialled connection that its target has not accepted yet.
+pub(crate) struct Arrival {
+    pub(crate) at: Instant,
+    pub(crate) node: Arc<Node>,
+    pub(crate) from: SocketAddr,
+    pub(crate) wire: usize,
 }
 
 /// See the module.
 pub struct Net {
-    /// The clock: [`Net::advance`] moves it.
+    /// The clock: [`Net::advance`] and [`Net::pass`] move it.
     pub now: Instant,
+    begun: Instant,
     /// Bytes one read returns at most.
     pub read_max: usize,
-    record: bool,
     /// Wires that break, by their number in order of dialling, and after how many bytes.
     pub breaks: HashMap<usize, usize>,
-    nodes: Vec<Arc<Node>>,
-    actors: Vec<Actor>,
-    wires: Vec<Wire>,
-    played: HashSet<SocketAddr>,
     /// Why links ended, in order.
     pub losses: Vec<Cause>,
-    ahead: ReadAhead,
+    /// What is not calm, if anything.
+    pub weather: Option<Weather>,
+    /// Prints what happens.
+    pub trace: bool,
+    record: bool,
+    pub(crate) nodes: Vec<Arc<Node>>,
+    /// Dispatching goes on from here, by the place of the node.
+    dispatch_from: Vec<Option<Instant>>,
+    pub(crate) actors: Vec<Actor>,
+    pub(crate) wires: Vec<Wire>,
+    pub(crate) arrivals: Vec<Arrival>,
+    pub(crate) played: HashSet<SocketAddr>,
+    /// Addresses that do not answer for now; if false, they refuse.
+    down: Vec<(SocketAddr, bool)>,
+    pub(crate) ahead: ReadAhead,
 }
 
 impl Default for Net {
@@ -136,16 +66,23 @@ impl Default for Net {
 impl Net {
     /// A net without nodes.
     pub fn new() -> Net {
+        let now = Instant::now();
         Net {
-            now: Instant::now(),
+            now,
+            begun: now,
             read_max: usize::MAX,
-            record: false,
             breaks: HashMap::new(),
+            losses: Vec::new(),
+            weather: None,
+            trace: false,
+            record: false,
             nodes: Vec::new(),
+            dispatch_from: Vec::new(),
             actors: Vec::new(),
             wires: Vec::new(),
+            arrivals: Vec::new(),
             played: HashSet::new(),
-            losses: Vec::new(),
+            down: Vec::new(),
             ahead: ReadAhead::new(),
         }
     }
@@ -165,15 +102,25 @@ impl Net {
     /// As [`Net::node`], made from `setup`.
     pub fn node_with(&mut self, setup: Setup, address: &str, policy: Policy) -> Arc<Node> {
         let node = Node::new(setup, address.parse().unwrap(), policy);
-        self.nodes.push(Arc::clone(&node));
+        self.add(&node);
         node
+    }
+
+    /// Puts a node on the net.
+    pub fn add(&mut self, node: &Arc<Node>) {
+        self.nodes.push(Arc::clone(node));
+        self.dispatch_from.push(None);
     }
 
     /// Takes a node off the net: dials to it are refused, and its links are cut.
     pub fn remove(&mut self, node: &Arc<Node>) {
-        self.nodes.retain(|other| !Arc::ptr_eq(other, node));
+        if let Some(at) = self.nodes.iter().position(|other| Arc::ptr_eq(other, node)) {
+            self.nodes.remove(at);
+            self.dispatch_from.remove(at);
+        }
         for actor in self.actors.iter().filter(|actor| Arc::ptr_eq(&actor.node, node) && actor.link.is_some()) {
-            self.wires[actor.wire].closed = true;
+            let late = self.weather.as_mut().map_or(Duration::ZERO, |weather| weather.half_open());
+            self.wires[actor.wire].close(actor.side, self.now, late);
         }
         self.actors.retain(|actor| !Arc::ptr_eq(&actor.node, node));
         end(node);
@@ -201,11 +148,32 @@ impl Net {
                 moved = true;
             }
         }
-        for at in 0..self.actors.len() {
-            moved |= self.act(at);
+        while let Some(at) = self.arrivals.iter().position(|arrival| arrival.at <= self.now) {
+            let arrival = self.arrivals.remove(at);
+            self.accept(&arrival);
+            moved = true;
         }
-        for node in &self.nodes {
-            moved |= node.core().dispatch_queued();
+        let actors = self.actors.len();
+        let first = self.weather.as_mut().filter(|_| actors > 1).map_or(0, |weather| weather.index(actors));
+        for at in 0..actors {
+            moved |= self.act((first + at) % actors);
+        }
+        for at in 0..self.nodes.len() {
+            moved |= self.dispatch(at);
+        }
+        if self.weather.is_some() {
+            self.actors.retain(|actor| !actor.is_over());
+        }
+        moved
+    }
+
+    fn dispatch(&mut self, at: usize) -> bool {
+        if self.dispatch_from[at].is_some_and(|from| from > self.now) {
+            return false;
+        }
+        let moved = self.nodes[at].core().dispatch_queued();
+        if moved && let Some(weather) = &mut self.weather {
+            self.dispatch_from[at] = weather.dispatch_stall(self.now);
         }
         moved
     }
@@ -213,15 +181,95 @@ impl Net {
     /// Lets time pass: dials that waited are made, links that are late end.
     pub fn advance(&mut self, by: Duration) {
         self.now += by;
+        self.on_time();
+        self.run();
+    }
+
+    /// Does what is due.
+    fn on_time(&mut self) {
         for at in 0..self.actors.len() {
-            let actor = &mut self.actors[at];
-            if let Some(cause) = actor.link.as_ref().and_then(|link| link.timed_out(self.now)) {
-                self.lose(at, cause);
+            if self.actors[at].is_stalled(READING, self.now) {
+                continue;
+            }
+            let actor = &self.actors[at];
+            if actor.link.as_ref().is_some_and(|link| link.deadline() <= self.now) {
+                self.work(at, Link::on_time);
             } else if actor.wake.is_some_and(|wake| wake <= self.now) {
                 self.step(at);
             }
         }
-        self.run();
+    }
+
+    /// Moves the clock to `time`, and does what is due then.
+    pub fn pass(&mut self, time: Instant) {
+        self.now = self.now.max(time);
+        self.on_time();
+    }
+
+    /// When something will happen by itself, if nothing moves now.
+    pub fn next_event(&self) -> Option<Instant> {
+        let actors = self.actors.iter().flat_map(|actor| {
+            let reads = actor.link.as_ref().filter(|_| !actor.waiting && actor.connecting.is_none());
+            let stalls = actor.stalled;
+            let events = [
+                reads.and_then(|_| self.wires[actor.wire].next(actor.side)),
+                actor.link.as_ref().map(|link| link.deadline()),
+                actor.connecting.flatten(),
+                actor.wake,
+            ];
+            let from = stalls[READING].unwrap_or(self.now);
+            let events = events.into_iter().flatten().map(move |at| at.max(from));
+            events.chain(stalls.into_iter().flatten())
+        });
+        let arrivals = self.arrivals.iter().map(|arrival| arrival.at);
+        let dispatch = self.dispatch_from.iter().flatten().copied();
+        actors.chain(arrivals).chain(dispatch).filter(|at| *at > self.now).min()
+    }
+
+    /// Whether bytes, ends or connections are under way, or somebody is stalled.
+    pub fn is_busy(&self) -> bool {
+        let unread = |actor: &Actor| {
+            let wire = &self.wires[actor.wire];
+            wire.outstanding(actor.side) > 0 || wire.next(actor.side).is_some()
+        };
+        let busy = |actor: &Actor| {
+            actor.stalled[READING].or(actor.stalled[WRITING]).is_some_and(|until| until > self.now)
+                || actor.link.as_ref().is_some_and(|link| !link.is_open() || actor.waiting || unread(actor))
+                || !actor.outbox.is_empty()
+        };
+        !self.arrivals.is_empty()
+            || self.actors.iter().any(busy)
+            || self.dispatch_from.iter().flatten().any(|from| *from > self.now)
+    }
+
+    /// Ends all stalls, and lets every end be noticed now.
+    pub fn clear_up(&mut self) {
+        self.down.clear();
+        self.dispatch_from.iter_mut().for_each(|from| *from = None);
+        self.actors.iter_mut().for_each(|actor| actor.stalled = [None; 2]);
+        self.arrivals.iter_mut().for_each(|arrival| arrival.at = self.now);
+        self.wires.iter_mut().for_each(|wire| wire.clear_up(self.now));
+    }
+
+    /// Makes an address unreachable: dials to it are refused, or get no answer if `silent`.
+    pub fn take_down(&mut self, address: SocketAddr, silent: bool) {
+        self.down.push((address, silent));
+    }
+
+    /// Makes an address reachable again.
+    pub fn bring_up(&mut self, address: SocketAddr) {
+        self.down.retain(|(down, _)| *down != address);
+    }
+
+    pub(crate) fn is_silent(&self, address: SocketAddr) -> bool {
+        self.down.contains(&(address, true))
+    }
+
+    pub(crate) fn listener(&self, address: SocketAddr) -> Option<Arc<Node>> {
+        if self.down.iter().any(|(down, _)| *down == address) {
+            return None;
+        }
+        self.nodes.iter().find(|node| node.my_addr().socket == Some(address)).cloned()
     }
 
     /// Wires dialled so far.
@@ -236,7 +284,34 @@ impl Net {
 
     /// Breaks a wire; what is on its way still arrives.
     pub fn cut(&mut self, wire: usize) {
-        self.wires[wire].closed = true;
+        self.cut_as(wire, Break::default());
+    }
+
+    /// Breaks a wire now, as `how` says.
+    pub fn cut_as(&mut self, wire: usize, how: Break) {
+        self.note(|_| format!("wire {wire} breaks: {how:?}"));
+        self.wires[wire].cut(how, self.now);
+    }
+
+    /// Breaks all wires of a node.
+    pub fn cut_off(&mut self, node: &Arc<Node>, how: Break) {
+        let of = |actor: &&Actor| Arc::ptr_eq(&actor.node, node) && actor.link.is_some();
+        let wires: Vec<usize> = self.actors.iter().filter(of).map(|actor| actor.wire).collect();
+        for wire in wires {
+            self.cut_as(wire, how);
+        }
+    }
+
+    /// Keeps everything of a node from running until then.
+    pub fn suspend(&mut self, node: &Arc<Node>, until: Instant) {
+        for actor in self.actors.iter_mut().filter(|actor| Arc::ptr_eq(&actor.node, node)) {
+            actor.stalled = [Some(until); 2];
+        }
+        for (at, other) in self.nodes.iter().enumerate() {
+            if Arc::ptr_eq(other, node) {
+                self.dispatch_from[at] = Some(until);
+            }
+        }
     }
 
     /// Whether a wire is broken.
@@ -256,12 +331,14 @@ impl Net {
 
     /// The test dials `node` from `address`; returns the wire, whose side 0 is the test's.
     pub fn dial(&mut self, node: &Arc<Node>, address: &str) -> usize {
-        self.accept(node, address.parse().unwrap())
+        let wire = self.wire();
+        self.accept(&Arrival { at: self.now, node: Arc::clone(node), from: address.parse().unwrap(), wire });
+        wire
     }
 
     /// Writes as a side played by the test.
     pub fn write(&mut self, wire: usize, side: usize, bytes: &[u8]) {
-        self.wires[wire].write(side, bytes);
+        self.wires[wire].write(side, bytes, self.now);
     }
 
     /// Reads all there is as a side played by the test.
@@ -271,179 +348,50 @@ impl Net {
         bytes
     }
 
-    fn wire(&mut self) -> usize {
-        let breaks_after = self.breaks.get(&self.wires.len()).copied();
+    pub(crate) fn wire(&mut self) -> usize {
+        let number = self.wires.len();
+        let breaks = self.breaks.get(&number).map(|after| Break { after: *after, ..Break::default() });
         let transcript = self.record.then(Default::default);
-        self.wires.push(Wire { breaks_after, transcript, ..Wire::default() });
-        self.wires.len() - 1
+        let mut wire = Wire::new(breaks, transcript);
+        if let Some(weather) = &mut self.weather {
+            wire.latency = weather.latency();
+            wire.breaks = breaks.or(weather.next_break.take());
+        }
+        self.wires.push(wire);
+        number
     }
 
     fn actor(&mut self, node: Arc<Node>, session: Option<Arc<Session>>, side: usize) -> usize {
-        let id = node.core().next_id();
-        self.actors.push(Actor {
-            node,
-            id,
-            told: Arc::default(),
-            session,
-            link: None,
-            wire: usize::MAX,
-            side,
-            outbox: Outbox::new(),
-            waiting: false,
-            wake: None,
-        });
+        self.actors.push(Actor::new(node, session, side));
         self.actors.len() - 1
     }
 
-    /// A wire from `from`, accepted by `node`.
-    fn accept(&mut self, node: &Arc<Node>, from: SocketAddr) -> usize {
-        let wire = self.wire();
+    /// A wire is accepted.
+    pub(crate) fn accept(&mut self, arrival: &Arrival) {
+        let Arrival { node, from, wire, .. } = arrival;
+        if !self.nodes.iter().any(|there| Arc::ptr_eq(there, node)) {
+            // It went away in the meantime.
+            return self.wires[*wire].close(1, self.now, Duration::ZERO);
+        }
         let at = self.actor(Arc::clone(node), None, 1);
         let local = node.my_addr().socket.unwrap();
         let actor = &mut self.actors[at];
         let told = Arc::clone(&actor.told) as _;
-        actor.link = Some(Box::new(Link::accept(Arc::clone(node.core()), actor.id, told, local, from, self.now)));
-        actor.wire = wire;
-        wire
+        actor.link = Some(Box::new(Link::accept(Arc::clone(node.core()), actor.id, told, local, *from, self.now)));
+        actor.wire = *wire;
+        self.note(|net| format!("{} accepts wire {wire}", net.who(at)));
     }
 
-    /// Does what the session of an actor without a link wants.
-    fn step(&mut self, at: usize) {
-        let actor = &mut self.actors[at];
-        actor.wake = None;
-        let Some(session) = &actor.session else { return };
-        match session.step(actor.id, self.now) {
-            Step::Gone | Step::Rest => {}
-            Step::Until(wake) => actor.wake = Some(wake),
-            Step::Dial(link) => self.dial_with(at, link),
+    /// Prints something that happened, if asked to.
+    pub fn note(&self, what: impl FnOnce(&Net) -> String) {
+        if self.trace {
+            println!("{:>12.6}  {}", (self.now - self.begun).as_secs_f64(), what(self));
         }
     }
 
-    fn dial_with(&mut self, at: usize, mut link: Box<Link>) {
-        let target = link.target().unwrap();
-        let local = self.actors[at].node.my_addr().socket.unwrap();
-        let listener = self.nodes.iter().find(|node| node.my_addr().socket == Some(target)).cloned();
-        let wire = match listener {
-            Some(node) => self.accept(&node, local),
-            None if self.played.contains(&target) => self.wire(),
-            None => {
-                link.lost(Cause::Refused, self.now);
-                return self.step(at);
-            }
-        };
-        link.connected(local);
-        let actor = &mut self.actors[at];
-        (actor.link, actor.wire, actor.side, actor.waiting) = (Some(link), wire, 0, false);
-    }
-
-    /// Ends an actor's link.
-    fn lose(&mut self, at: usize, cause: Cause) {
-        let actor = &mut self.actors[at];
-        if let Some(link) = actor.link.take() {
-            self.wires[actor.wire].closed = true;
-            actor.outbox.clear();
-            self.losses.push(cause);
-            link.lost(cause, self.now);
-        }
-        self.step(at);
-    }
-
-    /// One actor's turn; false when there was nothing to do.
-    fn act(&mut self, at: usize) -> bool {
-        let told = Arc::clone(&self.actors[at].told);
-        let mut moved = false;
-        if take(&told.hang_up) {
-            self.lose(at, Cause::Closed);
-            moved = true;
-        }
-        if take(&told.step) {
-            self.step(at);
-            moved = true;
-        }
-        if take(&told.resume) {
-            self.actors[at].waiting = false;
-            self.process(at);
-            moved = true;
-        }
-        for _ in 0..READS_MAX {
-            if !self.read_wire(at) {
-                break;
-            }
-            moved = true;
-        }
-        // The next actor reads into the same buffer.
-        if let Some(link) = &mut self.actors[at].link {
-            link.settle();
-        }
-        moved | self.write_wire(at, take(&told.transmit))
-    }
-
-    fn read_wire(&mut self, at: usize) -> bool {
-        let Actor { link: Some(link), wire, side, waiting, .. } = &mut self.actors[at] else { return false };
-        let wire = &mut self.wires[*wire];
-        if *waiting || wire.unread(*side).is_empty() && !wire.closed {
-            return false;
-        }
-        let (unread, read_max) = (wire.unread(*side), self.read_max);
-        let mut n = 0;
-        let Ok(outcome) = link.read_with(&mut self.ahead, |into| {
-            n = unread.len().min(read_max);
-            match into {
-                ReadInto::Slice(room) => {
-                    n = n.min(room.len());
-                    room[..n].copy_from_slice(&unread[..n]);
-                }
-                ReadInto::Append(body) => {
-                    n = n.min(body.capacity() - body.len());
-                    body.extend_from_slice(&unread[..n]);
-                }
-            }
-            Ok::<_, Infallible>(n)
-        });
-        wire.consume(*side, n);
-        if outcome.is_none() {
-            self.lose(at, Cause::Closed);
-            return true;
-        }
-        self.process(at);
-        true
-    }
-
-    fn process(&mut self, at: usize) {
-        let actor = &mut self.actors[at];
-        let Some(link) = &mut actor.link else { return };
-        match link.process(self.now) {
-            Ok(progress) => {
-                actor.waiting = progress.waiting;
-                actor.session = link.session().cloned();
-                if progress.opened {
-                    actor.told.transmit();
-                }
-            }
-            Err(cause) => {
-                actor.session = link.session().cloned();
-                self.lose(at, cause);
-            }
-        }
-    }
-
-    /// Writes what the handshake has to say and, if told to transmit, what the session has queued.
-    fn write_wire(&mut self, at: usize, transmit: bool) -> bool {
-        let Actor { link: Some(link), wire, side, outbox, session, .. } = &mut self.actors[at] else { return false };
-        let wire = &mut self.wires[*wire];
-        link.take_output().for_each(|bytes| outbox.push(bytes));
-        let mut moved = false;
-        loop {
-            for segment in outbox.segments() {
-                wire.write(*side, segment);
-            }
-            moved |= !outbox.is_empty();
-            outbox.sent(outbox.len());
-            let Some(session) = session else { return moved };
-            if !transmit || outbox.refill(session, link.generation()) == Refill::Empty {
-                return moved;
-            }
-        }
+    pub(crate) fn who(&self, at: usize) -> String {
+        let actor = &self.actors[at];
+        format!("{}#{}", actor.node.my_name(), actor.id)
     }
 }
 

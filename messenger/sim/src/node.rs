@@ -38,6 +38,14 @@ pub struct Node {
 impl Node {
     /// A started messenger at `address`, with one policy for all peers.
     pub fn new(setup: Setup, address: SocketAddr, policy: Policy) -> Arc<Node> {
+        let node = Node::without_dispatcher(setup, address, policy);
+        node.add_dispatcher_head(Arc::clone(&node) as Arc<dyn Dispatcher>);
+        node.start().unwrap();
+        node
+    }
+
+    /// As [`Node::new`], to be given a dispatcher and started.
+    pub fn without_dispatcher(setup: Setup, address: SocketAddr, policy: Policy) -> Arc<Node> {
         let node = Arc::new(Node {
             core: Core::without_threads(setup),
             dials: Mutex::default(),
@@ -50,8 +58,6 @@ impl Node {
         node.core.install(weak).unwrap();
         node.bind(address).unwrap();
         node.set_default_policy(policy);
-        node.add_dispatcher_head(Arc::clone(&node) as Arc<dyn Dispatcher>);
-        node.start().unwrap();
         node
     }
 

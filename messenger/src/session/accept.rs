@@ -93,7 +93,11 @@ impl Core {
                 state.driver = Some((driver.0, Arc::clone(&driver.1)));
                 return open(&fresh, &mut state, connect);
             }
-            Verdict::ResetSession => return Answer::Reset,
+            Verdict::ResetSession => {
+                // Our own attempt may have been answered already, out of the session that the peer is told to forget.
+                state.dial_is_void |= state.dialling;
+                return Answer::Reset;
+            }
             Verdict::RetryGlobal => {
                 return Answer::RetryGlobal { global_seq: state.peer_global_seq, reserved: None };
             }
@@ -125,7 +129,7 @@ impl Core {
             replaced.lost = Some(state.reset(self.random()));
         }
         state.reset_from_peer |= hard_reset;
-        state.phase = Phase::Accepting;
+        state.enter(Phase::Accepting);
         state.reserved_by = Some(driver.0);
         session.publish(&state);
         let generation = state.generation;
@@ -174,7 +178,8 @@ fn continue_takeover(session: &Arc<Session>, generation: u64, connect: &Connect)
 
 /// Starts an opening on a session whose receive half is home.
 fn open(session: &Arc<Session>, state: &mut State, connect: &Connect) -> Answer {
-    let exchange = connect.features & features::RECONNECT_SEQ != 0 && !state.reset_from_peer;
+    state.features = state.policy.features_supported & connect.features;
+    let exchange = state.features & features::RECONNECT_SEQ != 0 && !state.reset_from_peer;
     // A peer that merely lacks the exchange replays under its old numbers, by which doubles are recognised.
     if state.reset_from_peer {
         state.in_seq = InSeq::Home(0);
@@ -184,7 +189,6 @@ fn open(session: &Arc<Session>, state: &mut State, connect: &Connect) -> Answer 
     state.reserved_by = None;
     state.connect_seq = connect.connect_seq.wrapping_add(1);
     state.peer_global_seq = connect.global_seq;
-    state.features = state.policy.features_supported & connect.features;
     Answer::Open(Opening {
         session: Arc::clone(session),
         generation: state.generation,

@@ -2,11 +2,13 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::addr::EntityAddr;
 use crate::core::Core;
+use crate::coverage::{self, Point};
 use crate::dispatcher::{AuthVerdict, Authorizer};
 use crate::entity::EntityType;
 use crate::error::PeerError;
@@ -26,6 +28,13 @@ pub(crate) const AUTHORIZER_MAX: usize = 64 << 10;
 /// finishes; a peer that goes on asking is not going to open anything.
 pub(crate) const CONNECTS_MAX: u32 = 1000;
 
+/// RETRY_GLOBAL answers on one link that are given at once. A session that is being taken over is usually free by the
+/// second; while its old reader is busy in a callback, a peer that asks at network speed only costs both sides time.
+const RETRIES_AT_ONCE: u32 = 4;
+/// Pause before the next one, doubled from then on up to [`RETRY_PAUSE_MAX`]: short to a callback, long to a loop.
+const RETRY_PAUSE: Duration = Duration::from_millis(1);
+const RETRY_PAUSE_MAX: Duration = Duration::from_millis(100);
+
 /// What the connector says before its first connect: banner and address.
 const GREETING_LEN: usize = BANNER_LEN + ADDRESS_LEN;
 
@@ -34,6 +43,10 @@ pub(crate) struct Acceptor {
     from: SocketAddr,
     peer: Option<EntityAddr>,
     connects: u32,
+    /// How often it was answered RETRY_GLOBAL.
+    retries: u32,
+    /// Of these, how many the link has paused for, if it had to.
+    paused_for: u32,
     reserved: Option<(Arc<Session>, u64)>,
     /// Answered SEQ, and waiting for the connector's own sequence number.
     opening: Option<Opening>,
@@ -49,13 +62,31 @@ impl Acceptor {
         greeting.extend(BANNER);
         greeting.extend(address::emit(&mine));
         greeting.extend(address::emit(&EntityAddr::new(from, 0)));
-        let acceptor = Acceptor { input: Vec::new(), from, peer: None, connects: 0, reserved: None, opening: None };
+        let acceptor = Acceptor {
+            input: Vec::new(),
+            from,
+            peer: None,
+            connects: 0,
+            retries: 0,
+            paused_for: 0,
+            reserved: None,
+            opening: None,
+        };
         (acceptor, greeting.into())
     }
 
     /// The session this link has taken, with the link's generation.
     pub(crate) fn reserved(&self) -> Option<(Arc<Session>, u64)> {
         self.reserved.clone()
+    }
+
+    /// How long to wait before the next connect is looked at, if this link was told once more to ask again.
+    pub(crate) fn pause(&mut self) -> Option<Duration> {
+        if std::mem::replace(&mut self.paused_for, self.retries) == self.retries {
+            return None;
+        }
+        let doublings = self.retries.checked_sub(RETRIES_AT_ONCE)?;
+        Some(RETRY_PAUSE.saturating_mul(1u32.checked_shl(doublings).unwrap_or(u32::MAX)).min(RETRY_PAUSE_MAX))
     }
 
     /// Works through the input as far as it goes.
@@ -151,6 +182,7 @@ impl Acceptor {
                 }
             }
         };
+        coverage::hit(Point::ReplySent(reply.tag));
         reply.authorizer_len = authorizer_reply.len() as u32;
         let mut bytes = reply.emit().to_vec();
         bytes.extend(authorizer_reply);
@@ -182,6 +214,7 @@ impl Acceptor {
                 if reserved.is_some() {
                     self.reserved = reserved;
                 }
+                self.retries += 1;
                 reply.global_seq = global_seq;
                 tag::RETRY_GLOBAL
             }

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::config::Config;
+use crate::coverage::{self, Point};
 use crate::message::Message;
 use crate::wire::crc::crc32c;
 use crate::wire::{Footer, Header, tag};
@@ -53,6 +54,7 @@ pub(crate) fn message(message: &mut Message, format: Format, framing: &mut Bytes
         no_data_crc: !format.crc_data,
         complete: true,
     };
+    coverage::hit(Point::FrameSent(tag::MSG));
     framing.put_u8(tag::MSG);
     framing.put_slice(&header.emit(format.crc_header));
     for section in [&mut message.front, &mut message.middle, &mut message.data] {

@@ -1,8 +1,7 @@
 //! The throttles a received message passes before its payload is taken.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
-use crate::message::Permits;
+use crate::message::{MESSAGE_COST, Permits};
+use crate::sync::{Arc, Mutex, PoisonError};
 use crate::throttle::{Permit, Throttle, Wait};
 
 /// Throttles in the order in which they are passed: policy messages, policy bytes, dispatch bytes.
@@ -90,7 +89,11 @@ impl Gate {
     }
 }
 
-/// What the next throttle counts: messages, then bytes.
+/// What the next throttle counts: messages, then payload bytes, then what the message takes while it waits for dispatch.
 fn units(passage: &Passage, size: u64) -> u64 {
-    if passage.passed == 0 { 1 } else { size }
+    match passage.passed {
+        0 => 1,
+        DISPATCH => size + MESSAGE_COST,
+        _ => size,
+    }
 }

@@ -1,8 +1,10 @@
 //! One TCP connection's worth of a session: handshake, then the receive half.
 
+mod receive;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -11,21 +13,16 @@ use crate::core::Core;
 use crate::error::PeerError;
 use crate::events::Event;
 use crate::message::Message;
-use crate::stats::{add, add_time};
+use crate::stats::add;
 use crate::turn;
 
 use super::acceptor::Acceptor;
 use super::connector::Connector;
+use super::delay::DelayQueue;
 use super::readahead::{ReadAhead, ReadInto};
-use super::recv::{Incoming, Next, RecvHalf, RecvParams};
+use super::recv::{RecvHalf, RecvParams};
 use super::state::later;
 use super::{Driver, Loss, Session, State};
-
-/// Messages decoded before they are dispatched: bounds the memory of a batch.
-const BATCH_MESSAGES: usize = 64;
-/// One batch in so many is timed and counts for all of them: three readings of the clock cost as much as decoding a
-/// small message.
-const BATCHES_PER_TIMING: u32 = 16;
 
 /// Why a link ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +50,11 @@ impl From<PeerError> for Cause {
 pub struct Progress {
     /// The session just opened: transmit, for messages may have waited for it.
     pub opened: bool,
-    /// A throttle holds input back: do not read until [`Driver::resume`].
+    /// Input is held back, by a throttle or on purpose: do not read until [`Driver::resume`], or until
+    /// [`Link::on_time`] says otherwise.
     pub waiting: bool,
+    /// [`Link::deadline`] has moved to an earlier time: this.
+    pub due: Option<Instant>,
 }
 
 enum Phase {
@@ -74,6 +74,10 @@ pub struct Link {
     phase: Phase,
     output: Vec<Bytes>,
     batch: Vec<Message>,
+    /// Messages held back on purpose, if the peer's type has that.
+    delayed: Option<Box<DelayQueue>>,
+    /// The handshake does not go on before this: an injected delay.
+    held_until: Option<Instant>,
     /// Batches so far, to choose which are timed.
     batches: u32,
     named: bool,
@@ -125,6 +129,8 @@ impl Link {
             phase,
             output: Vec::new(),
             batch: Vec::new(),
+            delayed: None,
+            held_until: None,
             batches: 0,
             named: false,
             stale_from: None,
@@ -175,21 +181,40 @@ impl Link {
         self.output.drain(..)
     }
 
-    /// When to call [`Link::timed_out`] unless something happens before.
+    /// When to call [`Link::on_time`] unless something happens before.
     #[must_use]
     pub fn deadline(&self) -> Instant {
-        let config = self.core.config();
-        let open = matches!(self.phase, Phase::Open(_));
-        let allowed = if open { config.ms_connection_idle_timeout } else { config.ms_connection_ready_timeout };
-        later(self.since, allowed)
+        let delayed = self.delayed.as_ref().and_then(|delayed| delayed.due());
+        [self.held_until, delayed].into_iter().flatten().fold(self.time_out(), Instant::min)
     }
 
-    /// Whether the deadline passed, and what that means.
+    /// When the link ends if nothing happens.
+    fn time_out(&self) -> Instant {
+        let config = self.core.config();
+        match &self.phase {
+            // It is this side that does not read.
+            Phase::Open(half) if half.is_waiting() => later(self.since, Duration::MAX),
+            Phase::Open(_) => later(self.since, config.ms_connection_idle_timeout),
+            _ => later(self.since, config.ms_connection_ready_timeout),
+        }
+    }
+
+    /// Whether the link is out of time, and what that means.
     #[must_use]
     pub fn timed_out(&self, now: Instant) -> Option<Cause> {
-        let late = now >= self.deadline();
         let cause = if self.is_open() { Cause::Idle } else { Cause::Peer(PeerError::HandshakeTimeout) };
-        late.then_some(cause)
+        (now >= self.time_out()).then_some(cause)
+    }
+
+    /// Does what is due at `now`.
+    ///
+    /// # Errors
+    /// As [`Link::process`], and that the link is out of time.
+    pub fn on_time(&mut self, now: Instant) -> Result<Progress, Cause> {
+        if let Some(cause) = self.timed_out(now) {
+            return Err(cause);
+        }
+        self.work(now)
     }
 
     /// Bytes were last written at `at`: the connection was not idle then.
@@ -258,18 +283,46 @@ impl Link {
     /// # Errors
     /// Why the link must end; call [`Link::lost`] with it.
     pub fn process(&mut self, now: Instant) -> Result<Progress, Cause> {
+        if self.is_open() {
+            self.since = now;
+        }
+        self.work(now)
+    }
+
+    fn work(&mut self, now: Instant) -> Result<Progress, Cause> {
         // What is sent from callbacks leaves when this returns.
         let _turn = turn::enter();
         let mut progress = Progress::default();
         if !self.is_open() {
+            if let Some(until) = self.hold(now) {
+                return Ok(Progress { waiting: true, due: Some(until), ..progress });
+            }
             progress.opened = self.handshake()?;
             if !progress.opened {
-                return Ok(progress);
+                self.held_until = self.pause().map(|pause| later(now, pause));
+                return Ok(Progress { waiting: self.held_until.is_some(), due: self.held_until, ..progress });
             }
+            self.since = now;
         }
-        self.since = now;
-        progress.waiting = self.receive()?;
+        self.deliver_delayed(Some(now));
+        progress.waiting = self.receive(now)?;
+        progress.due = self.delayed.as_ref().and_then(|delayed| delayed.due());
         Ok(progress)
+    }
+
+    /// How long a peer that must ask again and again is made to wait.
+    fn pause(&mut self) -> Option<Duration> {
+        if let Phase::Acceptor(acceptor) = &mut self.phase { acceptor.pause() } else { None }
+    }
+
+    /// Until when the next step of the handshake is held up on purpose.
+    fn hold(&mut self, now: Instant) -> Option<Instant> {
+        match self.held_until.take() {
+            Some(until) if until <= now => return None,
+            Some(until) => self.held_until = Some(until),
+            None => self.held_until = self.core.inject_internal_delay().map(|delay| later(now, delay)),
+        }
+        self.held_until
     }
 
     /// True when it just opened.
@@ -298,6 +351,7 @@ impl Link {
         let mut half = RecvHalf::new(RecvParams { features, in_seq: opening.in_seq, throttles }, self.core.config());
         half.push(opening.rest);
         self.phase = Phase::Open(Box::new(half));
+        self.delayed = self.core.delays_messages_of(session.peer_type()).then(Box::default);
         if let Some((id, _)) = self.driver.take() {
             self.core.accepted(id);
         }
@@ -314,130 +368,13 @@ impl Link {
         Ok(true)
     }
 
-    /// Dispatches what is complete; true when a throttle holds the rest back.
-    fn receive(&mut self) -> Result<bool, Cause> {
-        let Some(session) = self.session.clone() else { return Ok(false) };
-        let connection = Connection(session);
-        let mut batch = std::mem::take(&mut self.batch);
-        let mut keepalive = None;
-        let mut ack_from = self.in_seq();
-        let result = loop {
-            let received = self.in_seq();
-            let clock = self.batches.is_multiple_of(BATCHES_PER_TIMING).then_some(Instant::now);
-            self.batches = self.batches.wrapping_add(1);
-            let begun = clock.map(|now| now());
-            let outcome = self.decode(&connection.0, &mut batch, &mut keepalive);
-            let decoded = clock.map(|now| now());
-            let messages = batch.len() as u64;
-            self.dispatch(&connection, received, &mut batch);
-            let counters = self.core.counters();
-            add(&counters.msgr_recv_messages, messages);
-            if let (Some(begun), Some(decoded)) = (begun, decoded) {
-                let done = Instant::now();
-                add_time(&counters.msgr_running_recv_time, (decoded - begun) * BATCHES_PER_TIMING);
-                add_time(&counters.msgr_running_fast_dispatch_time, (done - decoded) * BATCHES_PER_TIMING);
-                add_time(&counters.msgr_running_total_time, (done - begun) * BATCHES_PER_TIMING);
-            }
-            match outcome {
-                Ok(Decoded::BatchFull) => {}
-                Ok(Decoded::NeedBytes) => break Ok(false),
-                Ok(Decoded::NeedPermit) => {
-                    if !self.wait_for_permit() {
-                        break Ok(true);
-                    }
-                }
-                Err(cause) => break Err(cause),
-            }
-        };
-        self.batch = batch;
-        if let Phase::Open(half) = &mut self.phase {
-            let old = half.take_old_messages();
-            add(&self.core.counters().msgr_drop_old_messages, old);
-            // Also what came again is acknowledged again: the peer has not heard of it.
-            if old > 0 {
-                ack_from = 0;
-            }
-        }
-        let in_seq = self.in_seq();
-        let ack = (!self.lossy && in_seq > ack_from).then_some(in_seq);
-        if ack.is_some() || keepalive.is_some() {
-            connection.0.answer(self.generation, ack, keepalive);
-        }
-        result
-    }
-
-    fn in_seq(&self) -> u64 {
-        if let Phase::Open(half) = &self.phase { half.in_seq() } else { 0 }
-    }
-
-    /// Decodes up to a batch of messages, and acts on control frames.
-    fn decode(
-        &mut self,
-        session: &Arc<Session>,
-        batch: &mut Vec<Message>,
-        keepalive: &mut Option<crate::wire::Stamp>,
-    ) -> Result<Decoded, Cause> {
-        let Phase::Open(half) = &mut self.phase else { return Ok(Decoded::NeedBytes) };
-        while batch.len() < BATCH_MESSAGES {
-            match half.poll()? {
-                Next::Bytes => return Ok(Decoded::NeedBytes),
-                Next::Permit => return Ok(Decoded::NeedPermit),
-                Next::Item(Incoming::Message(message)) => {
-                    if !self.named
-                        && let Some(name) = message.source
-                    {
-                        session.note_peer_name(name);
-                        self.named = true;
-                    }
-                    batch.push(message);
-                }
-                Next::Item(Incoming::Ack(seq)) => {
-                    session.with_link(self.generation, |state| state.out.acked(seq));
-                }
-                Next::Item(Incoming::Keepalive) => {}
-                Next::Item(Incoming::Keepalive2(stamp)) => *keepalive = Some(stamp),
-                Next::Item(Incoming::Keepalive2Ack(stamp)) => session.note_keepalive_ack(stamp),
-                Next::Item(Incoming::Close) => return Err(Cause::Closed),
-            }
-        }
-        Ok(Decoded::BatchFull)
-    }
-
-    /// Hands a batch, which follows message `received`, to the dispatchers. What follows a mark_down or a replace in the
-    /// middle of it is dropped.
-    fn dispatch(&mut self, connection: &Connection, mut received: u64, batch: &mut Vec<Message>) {
-        if batch.is_empty() {
-            return;
-        }
-        let dispatchers = self.core.dispatchers();
-        for message in batch.drain(..) {
-            if !connection.0.is_current(self.generation) {
-                self.stale_from.get_or_insert(received);
-                continue;
-            }
-            received = message.seq;
-            self.core.deliver(&dispatchers, connection, message);
-        }
-    }
-
-    /// Queues for the permit the next message lacks; true when it was granted at once.
-    fn wait_for_permit(&mut self) -> bool {
-        let driver = self.session.as_ref().and_then(|session| session.lock().driver.clone());
-        let Phase::Open(half) = &mut self.phase else { return false };
-        half.wait(move || {
-            if let Some((_, driver)) = driver {
-                driver.resume();
-            }
-        })
-    }
-
     /// The link is over. Tells the session, which decides what comes next: ask [`Session::step`].
     pub fn lost(mut self, cause: Cause, now: Instant) {
         self.core.note_loss(cause);
         if let Some((id, _)) = self.driver.take() {
             self.core.accepted(id);
         }
-        let Some(session) = self.session else {
+        let Some(session) = self.session.clone() else {
             tracing::info!(?cause, "dropped a connection before its handshake was done");
             return;
         };
@@ -445,15 +382,14 @@ impl Link {
         if cause == Cause::Refused {
             self.core.queue_event(Event::Refused, &session);
         }
+        if !session.is_lossy() {
+            // Received is received: a lossless session delivers all of it before it tells the peer how far it got.
+            let _turn = turn::enter();
+            self.deliver_delayed(None);
+        }
         let in_seq =
             if let Phase::Open(half) = &self.phase { Some(self.stale_from.unwrap_or(half.in_seq())) } else { None };
         let loss = if cause == Cause::Wait { Loss::Wait } else { Loss::Fault };
         session.link_lost(self.generation, in_seq, loss, now);
     }
-}
-
-enum Decoded {
-    BatchFull,
-    NeedBytes,
-    NeedPermit,
 }

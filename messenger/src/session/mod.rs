@@ -20,12 +20,14 @@
 mod accept;
 mod acceptor;
 mod connector;
+mod delay;
 mod driver;
 mod encode;
 mod gate;
 mod link;
 mod outbox;
 mod outq;
+mod phase;
 mod readahead;
 mod recv;
 mod state;
@@ -38,11 +40,10 @@ pub use outbox::{Outbox, Refill};
 pub use readahead::{ReadAhead, ReadInto};
 pub use recv::{Incoming, Next, RecvHalf, RecvParams};
 
-pub(crate) use state::{Loss, Phase, State};
+pub(crate) use phase::Phase;
+pub(crate) use state::{Loss, State};
 
 use std::any::Any;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::addr::EntityAddr;
@@ -53,10 +54,12 @@ use crate::events::Event;
 use crate::message::{Message, PRIORITY_DEFAULT, Permits};
 use crate::policy::Policy;
 use crate::stats::add;
+use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::turn;
 use crate::wire::Stamp;
 
-use state::{InSeq, Writer};
+use state::{InSeq, Writer, later};
 
 /// See the module.
 pub struct Session {
@@ -141,13 +144,12 @@ impl Session {
             add(&self.core.counters().msgr_drop_closed_messages, 1);
             return Ok(());
         }
-        if state.out.bytes() + message.payload_len() > self.core.config().ms_out_queue_max_bytes {
-            return Err(Error::QueueFull { peer: state.peer_addr, queued: state.out.bytes() });
-        }
         if self.loopback {
             drop(state);
-            self.core.deliver_local(self, message);
-            return Ok(());
+            return self.core.deliver_local(self, message);
+        }
+        if state.out.bytes() + message.payload_len() > self.core.config().ms_out_queue_max_bytes {
+            return Err(Error::QueueFull { peer: state.peer_addr, queued: state.out.bytes() });
         }
         state.out.push(message);
         self.kick(state);
@@ -210,7 +212,7 @@ impl Session {
         if state.phase == Phase::Open && !self.loopback {
             self.core.connection_ended();
         }
-        state.phase = Phase::Closed;
+        state.enter(Phase::Closed);
         state.drop_link();
         add(&self.core.counters().msgr_drop_closed_messages, state.out.reset(0));
         self.publish(state);
@@ -260,7 +262,9 @@ impl Session {
                 {
                     return Step::Until(at);
                 }
-                state.phase = Phase::Connecting;
+                if state.phase == Phase::Wait {
+                    state.enter(Phase::Connecting);
+                }
                 state.dialling = true;
                 state.generation += 1;
                 state.global_seq = self.core.next_global_seq(0);
@@ -295,6 +299,10 @@ impl Session {
             if was_open {
                 self.core.connection_ended();
             }
+            if let Some(delay) = self.core.inject_internal_delay() {
+                let not_before = later(now, delay);
+                state.not_before = Some(state.not_before.map_or(not_before, |at| at.max(not_before)));
+            }
             self.publish(&state);
             return;
         }
@@ -313,7 +321,7 @@ impl Session {
         if state.generation != generation || !matches!(state.phase, Phase::Connecting | Phase::Accepting) {
             return None;
         }
-        state.phase = Phase::Open;
+        state.enter(Phase::Open);
         state.in_seq = InSeq::Out;
         state.backoff = std::time::Duration::ZERO;
         state.not_before = None;
@@ -342,6 +350,17 @@ impl Session {
         if state.has_output() {
             self.kick(state);
         }
+    }
+
+    /// Whether what an open link received and holds back is still to be delivered: not once the session is closed, or
+    /// forgot what it received.
+    pub(crate) fn still_delivers(&self, generation: u64) -> bool {
+        let state = self.lock();
+        state.phase != Phase::Closed && (state.generation == generation || state.in_seq == InSeq::Out)
+    }
+
+    pub(crate) fn is_lossy(&self) -> bool {
+        self.lock().policy.lossy
     }
 
     pub(crate) fn note_peer_name(&self, name: EntityName) {

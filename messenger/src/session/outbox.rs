@@ -5,13 +5,16 @@ use std::collections::VecDeque;
 
 use bytes::{Buf, Bytes, BytesMut};
 
+use crate::coverage::{self, Point};
 use crate::message::Message;
 use crate::stats::{add, add_time};
+use crate::sync::thread_local;
 use crate::wire::{features, frame, tag};
 
+use super::Phase;
 use super::Session;
 use super::encode::{self, FRAMING_ROOM, Format};
-use super::state::{Phase, Writer};
+use super::state::Writer;
 
 /// Whether a session had anything to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +59,7 @@ impl Outbox {
     /// Takes a batch of what the session has queued and encodes it, outside the session's lock. A session whose link
     /// with this `generation` is gone or not open has nothing.
     pub fn refill(&mut self, session: &Session, generation: u64) -> Refill {
-        SCRATCH.with_borrow_mut(|scratch| self.refill_with(session, generation, scratch))
+        SCRATCH.with(|scratch| self.refill_with(session, generation, &mut scratch.borrow_mut()))
     }
 
     fn refill_with(&mut self, session: &Session, generation: u64, scratch: &mut Scratch) -> Refill {
@@ -82,20 +85,20 @@ impl Outbox {
         framing.reserve(FRAMING_ROOM);
         if let Some(stamp) = control.keepalive {
             if format.features & features::KEEPALIVE2 != 0 {
-                framing.extend_from_slice(&frame::keepalive2(stamp));
+                control_frame(framing, &frame::keepalive2(stamp));
             } else {
-                framing.extend_from_slice(&[tag::KEEPALIVE]);
+                control_frame(framing, &[tag::KEEPALIVE]);
             }
         }
         if let Some(stamp) = control.keepalive_ack {
-            framing.extend_from_slice(&frame::keepalive2_ack(stamp));
+            control_frame(framing, &frame::keepalive2_ack(stamp));
         }
         for message in &mut *batch {
             encode::message(message, format, framing, &mut self.segments);
         }
         batch.clear();
         if let Some(seq) = control.ack {
-            framing.extend_from_slice(&frame::ack(seq));
+            control_frame(framing, &frame::ack(seq));
         }
         encode::seal(framing, &mut self.segments);
         self.bytes = self.segments.iter().map(Bytes::len).sum();
@@ -141,6 +144,11 @@ impl Outbox {
         self.segments.clear();
         self.bytes = 0;
     }
+}
+
+fn control_frame(framing: &mut BytesMut, frame: &[u8]) {
+    coverage::hit(Point::FrameSent(frame[0]));
+    framing.extend_from_slice(frame);
 }
 
 impl Session {

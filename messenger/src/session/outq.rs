@@ -9,11 +9,12 @@ use crate::message::Message;
 const BATCH_MESSAGES: usize = 512;
 /// Payload bytes after which a batch is long enough: several times what a socket buffer takes at once.
 const BATCH_BYTES: u64 = 512 << 10;
-/// Bytes a queued message counts for besides its payload: the message itself and its framing.
-const MESSAGE_COST: u64 = 256;
 /// Empty priority levels kept for reuse; beyond that an emptied level is removed, so that a sender of ever new
 /// priorities does not leave them all behind.
 const LEVELS_KEPT: usize = 8;
+
+/// Numbers beyond this are no numbers of messages: nobody sends that many.
+const SEQ_MAX: u64 = u64::MAX >> 1;
 
 /// Queued messages by priority, the messages to replay first, and those sent but not acknowledged.
 ///
@@ -25,18 +26,16 @@ pub(crate) struct OutQueue {
     levels: Vec<(u16, VecDeque<Message>)>,
     sent: VecDeque<Message>,
     out_seq: u64,
+    /// Where the numbering started.
+    start: u64,
     queued: usize,
     bytes: u64,
-}
-
-fn cost(message: &Message) -> u64 {
-    message.payload_len() + MESSAGE_COST
 }
 
 impl OutQueue {
     /// Queues a message behind those of its priority.
     pub(crate) fn push(&mut self, message: Message) {
-        self.bytes += cost(&message);
+        self.bytes += message.queue_cost();
         self.queued += 1;
         let priority = message.priority;
         match self.levels.binary_search_by(|(level, _)| priority.cmp(level)) {
@@ -70,7 +69,7 @@ impl OutQueue {
             if keep {
                 self.sent.push_back(message.clone());
             } else {
-                self.bytes -= cost(message);
+                self.bytes -= message.queue_cost();
             }
         }
         replayed
@@ -106,12 +105,16 @@ impl OutQueue {
         std::mem::swap(&mut self.sent, &mut self.replay);
     }
 
-    /// The peer has everything up to `seq`: drops it from what would be replayed.
+    /// The peer has everything up to `seq`: drops it from what would be replayed. Who has numbered nothing so far goes on
+    /// from there: the peer remembers a session that this side has forgotten, and takes lower numbers for repetitions.
     pub(crate) fn discard_received(&mut self, seq: u64) {
+        if self.out_seq == self.start && self.replay.is_empty() && (self.start..=SEQ_MAX).contains(&seq) {
+            self.out_seq = seq;
+        }
         while self.out_seq < seq
             && let Some(message) = self.replay.pop_front()
         {
-            self.bytes -= cost(&message);
+            self.bytes -= message.queue_cost();
             self.out_seq += 1;
         }
     }
@@ -121,14 +124,14 @@ impl OutQueue {
         while self.sent.front().is_some_and(|message| message.seq <= seq)
             && let Some(message) = self.sent.pop_front()
         {
-            self.bytes -= cost(&message);
+            self.bytes -= message.queue_cost();
         }
     }
 
     /// Drops everything and restarts the numbering behind `out_seq`; returns how many messages were lost.
     pub(crate) fn reset(&mut self, out_seq: u64) -> u64 {
         let lost = self.queued + self.replay.len() + self.sent.len();
-        *self = OutQueue { out_seq, ..OutQueue::default() };
+        *self = OutQueue { out_seq, start: out_seq, ..OutQueue::default() };
         lost as u64
     }
 

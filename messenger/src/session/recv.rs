@@ -7,6 +7,7 @@
 use bytes::{Buf, Bytes};
 
 use crate::config::Config;
+use crate::coverage::{self, Point};
 use crate::error::PeerError;
 use crate::message::Message;
 use crate::wire::crc::crc32c;
@@ -220,6 +221,7 @@ impl RecvHalf {
                 let header = Header::parse(raw, self.crc_header)?;
                 let body = self.begin(header)?;
                 self.rest.advance(1 + HEADER_LEN);
+                coverage::hit(Point::FrameReceived(tag));
                 return Ok(Frame::Message(body));
             }
             tag::KEEPALIVE => (Incoming::Keepalive, 1),
@@ -236,6 +238,7 @@ impl RecvHalf {
             tag => return Err(PeerError::BadTag { tag }),
         };
         self.rest.advance(len);
+        coverage::hit(Point::FrameReceived(tag));
         Ok(Frame::Other(item))
     }
 

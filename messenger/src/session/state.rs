@@ -5,29 +5,14 @@ use std::time::{Duration, Instant};
 
 use crate::addr::EntityAddr;
 use crate::config::Config;
+use crate::coverage::{self, Point};
 use crate::entity::EntityName;
 use crate::policy::Policy;
 use crate::wire::{Stamp, features};
 
 use super::driver::Driver;
 use super::outq::OutQueue;
-
-/// Where a session stands. Which link carries it is the generation's business.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
-    /// This side dials, or waits to dial again.
-    Connecting,
-    /// A link the peer dialled is in its handshake.
-    Accepting,
-    /// Messages flow.
-    Open,
-    /// Broken, with nothing to send or nobody allowed to dial: rests until a send or the peer revives it.
-    Standby,
-    /// Lost the connection race: waits for the peer's link, and dials again if that never comes.
-    Wait,
-    /// Over for good.
-    Closed,
-}
+use super::phase::Phase;
 
 /// Where the receive half's `in_seq` is. While a reader holds it, nobody may announce it to the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,11 +101,15 @@ pub(crate) struct State {
     pub(crate) handed_out: bool,
     /// A link that dials is under way.
     pub(crate) dialling: bool,
+    /// It must not open: what may have answered it is forgotten.
+    pub(crate) dial_is_void: bool,
     pub(crate) last_keepalive_ack: Option<Stamp>,
 }
 
 impl State {
     pub(crate) fn new(phase: Phase, policy: Policy, peer_addr: EntityAddr) -> State {
+        debug_assert!(phase.may_begin(), "{phase:?}");
+        coverage::hit(Point::Began(phase));
         State {
             phase,
             policy,
@@ -143,6 +132,7 @@ impl State {
             opened: false,
             handed_out: false,
             dialling: false,
+            dial_is_void: false,
             last_keepalive_ack: None,
         }
     }
@@ -174,6 +164,7 @@ impl State {
         self.writer = Writer::Idle;
         self.reserved_by = None;
         self.dialling = false;
+        self.dial_is_void = false;
     }
 
     /// Forgets the conversation so far; returns how many messages that lost. `random` chooses where the numbers restart
@@ -201,15 +192,15 @@ impl State {
         }
         self.drop_link();
         if loss == Loss::Wait {
-            self.phase = Phase::Wait;
+            self.enter(Phase::Wait);
             self.not_before = Some(later(now, config.ms_max_backoff));
         } else if self.policy.standby && !self.out.is_queued() || !self.may_dial() {
-            self.phase = Phase::Standby;
+            self.enter(Phase::Standby);
         } else if connecting {
             // Not clamp(): the two options may cross.
             self.backoff = self.backoff.saturating_mul(2).max(config.ms_initial_backoff).min(config.ms_max_backoff);
             self.not_before = Some(later(now, self.backoff));
-            self.phase = Phase::Connecting;
+            self.enter(Phase::Connecting);
         } else {
             self.start_reconnect();
         }
@@ -222,7 +213,7 @@ impl State {
         if self.connect_seq > 0 {
             self.connect_seq = self.connect_seq.wrapping_add(1);
         }
-        self.phase = Phase::Connecting;
+        self.enter(Phase::Connecting);
         self.backoff = Duration::ZERO;
         self.not_before = None;
     }

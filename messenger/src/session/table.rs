@@ -3,9 +3,10 @@
 //! Pure: it looks at both sides and names a row; [`super::accept`] acts on it. Rows are lettered as in docs/WIRE.md.
 
 use crate::addr::EntityAddr;
-use crate::wire::Connect;
+use crate::coverage::{self, Point};
+use crate::wire::{Connect, features};
 
-use super::state::{Phase, State};
+use super::{Phase, State};
 
 /// What to do about a connect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,40 +32,57 @@ pub(crate) enum Verdict {
 
 /// The verdict when no session is registered for the peer: row a when it continues one, else row b.
 pub(crate) fn unknown(connect: &Connect) -> Verdict {
-    if connect.connect_seq > 0 { Verdict::ResetSession } else { Verdict::Open }
+    if connect.connect_seq > 0 { row(b'a', Verdict::ResetSession) } else { row(b'b', Verdict::Open) }
 }
 
 /// The verdict when `existing` is registered for the peer.
 pub(crate) fn known(existing: &State, connect: &Connect, resetcheck: bool, my_addr: &EntityAddr) -> Verdict {
     const TAKE_OVER: Verdict = Verdict::Replace { session_reset: false, hard_reset: false };
     let (theirs, ours) = (connect.connect_seq, existing.connect_seq);
+    // A fresh side cannot number on from a peer that does not say what it has received.
+    let common = connect.features & existing.policy.features_supported;
+    let starts_over = resetcheck || common & features::RECONNECT_SEQ == 0;
     if existing.phase == Phase::Closed {
-        return Verdict::Open; // c
+        return row(b'c', Verdict::Open);
     }
     if existing.reserved_by.is_some() {
-        return Verdict::RetryGlobal; // d
+        return row(b'd', Verdict::RetryGlobal);
     }
     if connect.global_seq < existing.peer_global_seq {
-        return Verdict::RetryGlobal; // e
+        return row(b'e', Verdict::RetryGlobal);
     }
     if existing.policy.lossy {
-        return Verdict::Replace { session_reset: true, hard_reset: false }; // f
+        // A peer that continues it was never told that this side keeps nothing: it would send again what arrived.
+        let reset = Verdict::Replace { session_reset: true, hard_reset: false };
+        return row(b'f', if theirs > 0 { Verdict::ResetSession } else { reset });
     }
     if theirs == 0 && ours > 0 {
-        // g: only what opened can have been forgotten; otherwise the peer merely missed the reply, and asks again.
-        return Verdict::Replace { session_reset: resetcheck && existing.opened, hard_reset: existing.opened };
+        // Only what opened can have been forgotten; otherwise the peer merely missed the reply, and asks again.
+        let (session_reset, hard_reset) = (resetcheck && existing.opened, existing.opened);
+        return row(b'g', Verdict::Replace { session_reset, hard_reset });
     }
     if theirs < ours {
-        return Verdict::RetrySession; // h
+        return row(b'h', Verdict::RetrySession);
     }
+    let peer_wins = existing.peer_addr < *my_addr || existing.policy.server;
     if theirs > ours {
-        return if resetcheck && ours == 0 { Verdict::ResetSession } else { TAKE_OVER }; // l, m
+        return match starts_over && ours == 0 {
+            // The peer may have answered our attempt, and lost that link before it opened: let the attempt decide.
+            true if existing.dialling && !peer_wins => row(b'k', Verdict::Wait),
+            true => row(b'l', Verdict::ResetSession),
+            false => row(b'm', TAKE_OVER),
+        };
     }
     match existing.phase {
-        // i: with connect_seq 0 and resetcheck, both would ask each other to retry for ever.
-        Phase::Open | Phase::Standby if resetcheck && ours == 0 => TAKE_OVER,
-        Phase::Open | Phase::Standby => Verdict::RetrySession,
-        _ if existing.peer_addr < *my_addr || existing.policy.server => TAKE_OVER, // j
-        _ => Verdict::Wait,                                                        // k
+        // Row l would not take the connect_seq asked for: both would ask each other to retry for ever.
+        Phase::Open | Phase::Standby if starts_over && ours == 0 => row(b'i', TAKE_OVER),
+        Phase::Open | Phase::Standby => row(b'i', Verdict::RetrySession),
+        _ if peer_wins => row(b'j', TAKE_OVER),
+        _ => row(b'k', Verdict::Wait),
     }
+}
+
+fn row(letter: u8, verdict: Verdict) -> Verdict {
+    coverage::hit(Point::Row(letter));
+    verdict
 }

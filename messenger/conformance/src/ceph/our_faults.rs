@@ -8,7 +8,7 @@ use super::table::Table;
 use super::tap::Act;
 use super::us::{self, connect, connected, ping, plain_client, told};
 use super::who::nonce;
-use crate::{Heard, Node, PATIENCE};
+use crate::{Heard, Node};
 
 /// Connections that break while pings are on their way; fewer would show little.
 const BREAKS_MIN: u64 = 10;
@@ -60,7 +60,7 @@ fn converse(node: &Node, connection: &Connection, breaks: impl Fn() -> u64) -> S
     while pongs.len() < pings {
         pongs.push(node.message().seq);
     }
-    let more = node.heard.try_iter().any(|heard| matches!(heard, Heard::Fast(..)));
+    let more = node.rest().iter().any(|heard| matches!(heard, Heard::Fast(..)));
     let in_order = pongs.into_iter().eq(1..=pings as u64);
     format!(
         "{}, {} in order; {} {BREAKS_MIN} breaks; we {}",
@@ -118,11 +118,7 @@ fn death(table: &mut Table, mon: &mut mon::Mon, factory: &dyn MessengerFactory) 
 fn events(node: &Node, count: usize) -> String {
     let mut events: Vec<String> = Vec::new();
     while events.len() < count {
-        let Ok(heard) = node.heard.recv_timeout(PATIENCE) else {
-            events.push("nothing more".to_owned());
-            break;
-        };
-        match heard {
+        match node.hear(|_| true) {
             Heard::Fast(..) => {}
             Heard::Refused(_) if count > 1 => {}
             heard => events.push(told(&heard)),
@@ -136,19 +132,15 @@ fn until_a_pong(node: &Node, connection: &Connection) -> String {
     let mut events: Vec<String> = Vec::new();
     let (opened, answered) = ("connect", "a pong");
     while events.last().is_none_or(|last| last != answered) {
-        match node.heard.recv_timeout(PATIENCE) {
-            Ok(Heard::Fast(..)) if events.last().is_some_and(|last| last == opened) => events.push(answered.to_owned()),
+        match node.hear(|_| true) {
+            Heard::Fast(..) if events.last().is_some_and(|last| last == opened) => events.push(answered.to_owned()),
             // Refused while it was away, and pongs from before.
-            Ok(Heard::Refused(_) | Heard::Fast(..)) => {}
-            Ok(heard) => {
+            Heard::Refused(_) | Heard::Fast(..) => {}
+            heard => {
                 events.push(told(&heard));
                 if matches!(heard, Heard::Connect(_)) {
                     ping(connection);
                 }
-            }
-            Err(_) => {
-                events.push("nothing more".to_owned());
-                break;
             }
         }
     }

@@ -222,7 +222,7 @@ fn it_dials(table: &mut Table, mon: &mon::Mon, factory: &dyn MessengerFactory) {
         let Piece::Connect(connect, authorizer) = connect.piece else { unreachable!("it was asked for") };
         let in_seq = ours.tap.event(|event| event.from == Party::Mon && matches!(event.piece, Piece::InSeq(_)));
         // The two are told by threads of their own, in either order.
-        let mut told = [(); 2].map(|()| ours.node.hear(|heard| Some(us::told(&heard))));
+        let mut told = [(); 2].map(|()| us::told(&ours.node.hear(|_| true)));
         told.sort_unstable();
         let (connect, we) = (connect_of(&connect, &authorizer), ours.our_replies());
         format!("{connect}; we: {we}; it: {}; heard: {}; next: {}", in_seq.piece, told.join(", "), ours.exchange())

@@ -95,7 +95,7 @@ pub fn ping(connection: &Connection) {
 
 /// Waits until a node hears that its connection is open.
 pub fn connected(node: &Node) {
-    node.hear(|heard| matches!(heard, Heard::Connect(_)).then_some(()));
+    node.connected();
 }
 
 /// The next message that is dispatched, in words.
