@@ -27,11 +27,13 @@ mod seed;
 #[cfg(feature = "stack")]
 pub mod stacks;
 mod stage;
+mod started;
 mod table;
 
 pub use ears::{Heard, React, echo, session_count};
 pub use node::{Node, PATIENCE, Plan, eventually, loopback};
 pub use seed::{SEED_VARIABLE, random};
+pub use started::Started;
 pub use table::{Case, Configured, Kind};
 
 /// Makes a test of the interop with a real monitor ([`ceph`]), run with the messengers of the factory given.

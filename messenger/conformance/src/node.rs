@@ -10,11 +10,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use msgr::{
-    Config, Connection, Dispatcher, EntityAddr, EntityName, EntityType, Message, Messenger, MessengerFactory, Policy,
-    Setup,
+    Config, Connection, Dispatcher, EntityAddr, EntityName, EntityType, Message, MessengerFactory, Policy, Setup,
 };
 
 use crate::ears::{Ears, Heard, React};
+use crate::started::Started;
 
 /// How long a case waits for what must happen. Only a case that fails ever waits that long.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -134,7 +134,7 @@ impl Plan {
     }
 
     /// Makes and starts the messenger with a dispatcher of the case's own; `fast` and `react` do not matter then.
-    pub fn start_with(self, factory: &dyn MessengerFactory, dispatcher: Arc<dyn Dispatcher>) -> Arc<dyn Messenger> {
+    pub fn start_with(self, factory: &dyn MessengerFactory, dispatcher: Arc<dyn Dispatcher>) -> Started {
         let mut setup = Setup::new(self.name).with_nonce(self.nonce).with_config(self.config());
         if let Some(seed) = self.seed {
             setup.seed = seed;
@@ -146,14 +146,14 @@ impl Plan {
         }
         messenger.add_dispatcher_head(dispatcher);
         messenger.start().unwrap();
-        messenger
+        Started::new(messenger)
     }
 }
 
 /// A started messenger and what its dispatcher was told. Ends with the case.
 pub struct Node {
     /// The messenger.
-    pub messenger: Arc<dyn Messenger>,
+    pub messenger: Started,
     heard: Receiver<Heard>,
     /// Heard, and not what was waited for then.
     put_aside: RefCell<VecDeque<Heard>>,
@@ -239,15 +239,6 @@ impl Node {
 
     /// Shuts down and waits.
     pub fn end(&self) {
-        self.messenger.shutdown();
-        self.messenger.wait().unwrap();
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        self.messenger.shutdown();
-        let ended = self.messenger.wait();
-        assert!(ended.is_ok() || std::thread::panicking(), "{ended:?}");
+        self.messenger.end();
     }
 }

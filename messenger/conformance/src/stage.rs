@@ -5,10 +5,10 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 
-use msgr::{Connection, EntityAddr, EntityName, EntityType, Message, Messenger, MessengerFactory, Policy};
+use msgr::{Connection, EntityAddr, EntityName, EntityType, Message, MessengerFactory, Policy};
 
 use crate::hooks::{Callback, FAST, Hooks, QUEUED};
-use crate::{Node, PATIENCE, Plan, eventually, loopback};
+use crate::{Node, PATIENCE, Plan, Started, eventually, loopback};
 
 /// A callback that ran.
 #[derive(Clone, Debug)]
@@ -46,7 +46,7 @@ impl Hook {
 pub(crate) struct Stage<'a> {
     factory: &'a dyn MessengerFactory,
     /// The messenger under test.
-    pub(crate) subject: Arc<dyn Messenger>,
+    pub(crate) subject: Started,
     /// Two peers it has been connected to from the start, over lossy connections.
     pub(crate) bystanders: [Node; 2],
     /// Its connections to these.
@@ -182,20 +182,5 @@ impl Stage<'_> {
     /// Another peer, that the subject has not heard of.
     pub(crate) fn stranger(&self) -> Node {
         Stage::peer(self.factory, EntityName::mon(2), Policy::stateless_server())
-    }
-
-    /// The end of the subject, which must come.
-    pub(crate) fn end(&self) {
-        self.subject.shutdown();
-        self.ends();
-    }
-
-    /// The subject was shut down, and its end comes.
-    pub(crate) fn ends(&self) {
-        let (tell, told) = channel();
-        let subject = Arc::clone(&self.subject);
-        let waiting = thread::spawn(move || tell.send(subject.wait()));
-        told.recv_timeout(PATIENCE).expect("the messenger does not end").unwrap();
-        waiting.join().unwrap().unwrap();
     }
 }

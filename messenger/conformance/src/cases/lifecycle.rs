@@ -81,7 +81,7 @@ fn shutdown_in_a_callback_returns_and_wait_is_misuse(factory: &dyn MessengerFact
     client.connect(server.address()).send_message(Message::new(1)).unwrap();
     let outcome = told.recv_timeout(crate::PATIENCE).unwrap();
     assert!(matches!(outcome, Err(Error::Misuse(_))), "{outcome:?}");
-    server.messenger.wait().unwrap();
+    server.messenger.ends();
     client.reset();
 }
 

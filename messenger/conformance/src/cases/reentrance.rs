@@ -45,10 +45,9 @@ fn in_every_callback<T: Send + 'static>(
         });
         check(&stage, &stranger, own.as_ref(), outcome);
         if ended {
-            stage.ends();
+            stage.subject.ends();
         } else {
             stage.is_alive();
-            stage.end();
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use msgr::{Connection, Dispatcher, EntityName, EntityType, Message, MessengerFactory, Policy};
 
-use crate::{PATIENCE, Plan, echo, eventually, random, session_count};
+use crate::{PATIENCE, Plan, Started, echo, eventually, random, session_count};
 
 /// What a server accepted is what it gets when it asks for a connection to that client, though it could not dial it.
 ///
@@ -206,10 +206,7 @@ pub fn dispatchers_that_mark_each_others_connections_down_make_progress(factory:
         while arrivals.try_recv().is_ok() {}
         client.rest();
     }
-    for server in servers {
-        server.shutdown();
-        server.wait().unwrap();
-    }
+    servers.iter().for_each(Started::end);
     // It has the connections, which would keep the messengers.
     all.known.lock().unwrap().clear();
 }

@@ -64,7 +64,8 @@ fn run(task: Task) -> Outcome {
 fn start(task: &Task) -> std::io::Result<Child> {
     let mut command = Command::new(env::current_exe()?);
     command.arg("--run").args(task.arguments).env(SEED_VARIABLE, task.seed.to_string());
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+    // Backtraces would push what is wrong out of sight.
+    command.env("RUST_BACKTRACE", "0").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
 }
 
 /// Collects what the process says until it ends, and ends it if it takes too long.

@@ -89,6 +89,4 @@ pub fn large_messages_pass_a_congested_network(factory: &dyn MessengerFactory) {
         assert_eq!(its, sent, "from {name}");
     }
     eventually("everything is acknowledged", || connections.iter().all(|connection| connection.queued_bytes() == 0));
-    server.shutdown();
-    server.wait().unwrap();
 }

@@ -5,10 +5,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use msgr::{Connection, Dispatcher, EntityName, EntityType, Message, Messenger, MessengerFactory, Policy, Stats};
+use msgr::{Connection, Dispatcher, EntityName, EntityType, Message, MessengerFactory, Policy, Stats};
 
 use super::ledger::{Key, Ledger};
-use crate::{Plan, eventually, loopback, random};
+use crate::{Plan, Started, eventually, loopback, random};
 
 /// Different payloads.
 const PAYLOADS: usize = 100;
@@ -132,7 +132,7 @@ struct Play<'a> {
     plan: &'a Workload,
     random: fastrand::Rng,
     /// Servers first.
-    messengers: Vec<Arc<dyn Messenger>>,
+    messengers: Vec<Started>,
     in_use: Vec<InUse>,
     ledger: Arc<Ledger>,
 }
@@ -283,7 +283,7 @@ impl Play<'_> {
             messenger.shutdown();
         }
         for messenger in &self.messengers {
-            messenger.wait().unwrap();
+            messenger.ends();
         }
         // Nothing went wrong after all was answered either.
         self.answered_down_to(0);
