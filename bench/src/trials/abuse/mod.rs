@@ -1,5 +1,6 @@
 //! The verb `abuse`: strangers do to a server what they should not, while good peers talk to it.
 
+mod acts;
 mod phase;
 mod stage;
 mod strangers;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
+use super::acts::{announce, bad_crc, garbage, lengths, repeat, stop};
 use super::phase::{CONNECTS, Phase};
 use crate::trials::node::{STRANGE, STRANGE_ECHO};
 use crate::trials::nodes::{Halt, sleep};
@@ -16,7 +17,7 @@ use crate::trials::raw::{Stranger, connect, frame, header, hello};
 const RAMP: u32 = 2;
 
 /// Nonces of strangers begin here, far from those of good peers.
-const NONCE: u32 = 1 << 20;
+pub(super) const NONCE: u32 = 1 << 20;
 
 /// Data of a message that a stranger wants echoed and does not read.
 const DEAF_BYTES: usize = 16 << 10;
@@ -145,14 +146,14 @@ impl Strangers<'_> {
     /// A byte a second, of a handshake or of a message.
     fn trickle(&mut self, held: &mut Held, until: Instant) -> Result<(), Halt> {
         held.strangers = self.at_once(|server, number| {
-            if number % 2 == 0 { Stranger::dial(server) } else { Stranger::open(server, NONCE + number) }
+            if number.is_multiple_of(2) { Stranger::dial(server) } else { Stranger::open(server, NONCE + number) }
         })?;
         let message = frame(header(STRANGE, 1, b"slow"), b"slow", false);
         let hello = hello(NONCE);
         let mut at = 0;
         while Instant::now() < until {
             for (number, stranger) in held.strangers.iter_mut().enumerate() {
-                let bytes = if number % 2 == 0 { &hello } else { &message };
+                let bytes = if number.is_multiple_of(2) { &hello } else { &message };
                 // Those who are dropped have nothing to write to any more.
                 let _ = bytes.get(at..=at).map(|byte| stranger.write_some(byte));
             }
@@ -242,79 +243,6 @@ impl Strangers<'_> {
             Ok(())
         })
     }
-}
-
-/// Half of the strangers stop in their greeting, the others, with a session open, in a header.
-fn stop(server: SocketAddr, number: u32) -> io::Result<Stranger> {
-    if number % 2 == 0 {
-        let mut stranger = Stranger::dial(server)?;
-        stranger.write(&hello(NONCE + number)[..20])?;
-        return Ok(stranger);
-    }
-    let mut stranger = Stranger::open(server, NONCE + number)?;
-    stranger.write(&frame(header(STRANGE, 1, b"half"), b"half", false)[..20])?;
-    Ok(stranger)
-}
-
-/// Half of the strangers speak another protocol, the others send a tag that does not exist.
-fn garbage(server: SocketAddr, number: u32) -> io::Result<Stranger> {
-    if number % 2 == 0 {
-        let mut stranger = Stranger::dial(server)?;
-        stranger.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
-        return Ok(stranger);
-    }
-    let mut stranger = Stranger::open(server, NONCE + number)?;
-    stranger.write(&[0xee])?;
-    Ok(stranger)
-}
-
-/// A wrong crc, in the header or in the footer.
-fn bad_crc(server: SocketAddr, number: u32) -> io::Result<Stranger> {
-    let mut stranger = Stranger::open(server, NONCE + number)?;
-    let mut bytes = frame(header(STRANGE, 1, b"data"), b"data", number % 2 == 0);
-    if number % 2 == 1 {
-        bytes[9] ^= 1;
-    }
-    stranger.write(&bytes)?;
-    Ok(stranger)
-}
-
-/// Messages 1, 2 and 3, all of them again, 1000, and 999.
-fn repeat(server: SocketAddr, number: u32) -> io::Result<Stranger> {
-    let mut stranger = Stranger::open(server, NONCE + number)?;
-    let mut bytes = Vec::new();
-    for seq in [1, 2, 3, 1, 2, 3, 1000, 999] {
-        bytes.extend(frame(header(STRANGE, seq, b"data"), b"data", false));
-    }
-    stranger.write(&bytes)?;
-    Ok(stranger)
-}
-
-/// A section of up to 4 GiB.
-fn lengths(server: SocketAddr, number: u32) -> io::Result<Stranger> {
-    let mut stranger = Stranger::open(server, NONCE + number)?;
-    let mut lying = header(STRANGE, 1, b"");
-    match number % 4 {
-        0 => lying.data_len = u32::MAX,
-        1 => lying.front_len = u32::MAX,
-        2 => lying.middle_len = u32::MAX,
-        _ => (lying.front_len, lying.middle_len, lying.data_len) = (1 << 31, 1 << 31, 1 << 31),
-    }
-    stranger.write(&frame(lying, b"", false))?;
-    Ok(stranger)
-}
-
-/// As much data as is allowed, of which nothing follows.
-fn announce(server: SocketAddr, number: u32) -> io::Result<Stranger> {
-    /// `ms_max_data_bytes`, unless it was set.
-    const MOST: u32 = 256 << 20;
-    let mut stranger = Stranger::open(server, NONCE + number)?;
-    let mut lying = header(STRANGE, 1, b"");
-    lying.data_len = MOST;
-    let all = frame(lying, b"", false);
-    // All but the footer.
-    stranger.write(&all[..54])?;
-    Ok(stranger)
 }
 
 /// The address that strangers dial, checked: this program abuses nobody but its own children.
