@@ -18,6 +18,22 @@ bench *options: build
 speed *options: build
     {{ bench_binary }} speed {{ options }}
 
+# A million messages while sockets fail: none is lost, doubled or out of order (docs/TRIALS.md).
+soak *options: build
+    {{ bench_binary }} soak {{ options }}
+
+# Kills either side again and again: the other hears what its policy promises, and goes on.
+kill *options: build
+    {{ bench_binary }} kill {{ options }}
+
+# Two thousand peers that stall, lie and flood, while good peers hardly notice.
+abuse *options: build
+    {{ bench_binary }} abuse {{ options }}
+
+# Ten thousand connects and drops: files, threads and memory come back.
+leaks *options: build
+    {{ bench_binary }} leaks {{ options }}
+
 # Draws the page of a record again.
 report record="out/run.json" *options: build
     {{ bench_binary }} report {{ record }} {{ options }}

@@ -1,4 +1,4 @@
-//! `msgr-bench`: measures the messengers over real sockets, and judges nothing.
+//! `msgr-bench`: measures the messengers over real sockets, and judges nothing but its trials.
 //!
 //! The side under test and the load side are separate processes of this program (`serve` and `load`), so threads,
 //! memory and CPU time belong to one side. `run` starts a fresh pair of them for every sample, in a random recorded

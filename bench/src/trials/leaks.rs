@@ -129,7 +129,7 @@ fn one(
     };
     let server = Node::start("the server", &spec)?;
     let fresh = server.cost()?;
-    let mut caller = Caller::new(server.addresses[0])?;
+    let caller = Caller::new(server.addresses[0])?;
     let mut random = fastrand::Rng::with_seed(seed);
     let mut nonce = 1;
     let mut made = 0;
@@ -140,7 +140,7 @@ fn one(
             }
             nonce += 1;
             let end = random.choice(End::ALL).unwrap_or(End::AtOnce);
-            connect(end, server.addresses[0], nonce, &mut caller)
+            connect(end, server.addresses[0], nonce, &caller)
                 .map_err(|error| Halt::Broken(format!("connection {nonce} ({end:?}) failed: {error:#}")))?;
             made += 1;
             progress(made);
@@ -188,7 +188,7 @@ fn one(
 /// Threads that a server starts with its first connection or event: the reaper and the dispatch thread.
 const STARTED_LATER: u64 = 2;
 
-fn connect(end: End, server: SocketAddr, nonce: u32, caller: &mut Caller) -> anyhow::Result<()> {
+fn connect(end: End, server: SocketAddr, nonce: u32, caller: &Caller) -> anyhow::Result<()> {
     let message = |kind| frame(header(kind, 1, b"data"), b"data", false);
     let act = || -> io::Result<()> {
         let stranger = match end {
@@ -258,7 +258,7 @@ impl Caller {
         Ok(Caller { messenger, server: EntityAddr::new(server, 0), answers })
     }
 
-    fn call(&mut self) -> anyhow::Result<()> {
+    fn call(&self) -> anyhow::Result<()> {
         let connection = self.messenger.connect_to(EntityType::OSD, self.server)?;
         connection.send_message(Message::new(STRANGE_ECHO).with_data("call"))?;
         self.answers.recv_timeout(ANSWER_WITHIN).context("a message was not answered")?;

@@ -1,8 +1,11 @@
 //! The verb `abuse`: strangers do to a server what they should not, while good peers talk to it.
 
+mod acts;
 mod phase;
 mod stage;
 mod strangers;
+
+use std::time::Duration;
 
 use super::args::AbuseArgs;
 use super::nodes::Halt;
@@ -15,6 +18,9 @@ use crate::{interrupt, text};
 
 use phase::Phase;
 use stage::{DISPATCH_BYTES, GOOD, QUEUE_BYTES, Run, Setting};
+
+/// How long strangers may ask to connect again and again before the server drops them for the time it takes.
+const HANDSHAKES_WITHIN: Duration = Duration::from_secs(60);
 
 /// A kind of abuse on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,22 +141,19 @@ const HEADER: [&str; 10] = [
 ];
 
 fn setting(args: &AbuseArgs, tally: &Tally, seed: u64) -> Setting {
-    // Those who are to be dropped for taking too long are, before the phase is over; those who ask again and again are to
-    // be dropped for that.
-    let ready = if tally.phase == Phase::Handshakes { args.duration * 10 } else { args.duration / 2 };
+    // All strangers are there before the first of them has taken too long.
+    let ready = args.duration * 5 / 8;
     let own = [
         ("ms_dispatch_throttle_bytes", DISPATCH_BYTES.to_string()),
         ("ms_out_queue_max_bytes", QUEUE_BYTES.to_string()),
         ("ms_connection_ready_timeout", ready.as_secs_f64().to_string()),
     ];
-    Setting {
-        kind: tally.kind,
-        phase: tally.phase,
-        connections: args.connections,
-        lasts: args.duration,
-        options: args.common.options(&own),
-        seed,
+    let mut options = args.common.options(&own);
+    if tally.phase == Phase::Handshakes {
+        // These are to be dropped for asking too often, however long that takes them.
+        options.push(("ms_connection_ready_timeout".into(), HANDSHAKES_WITHIN.as_secs().to_string()));
     }
+    Setting { kind: tally.kind, phase: tally.phase, connections: args.connections, lasts: args.duration, options, seed }
 }
 
 fn micros(run: &Run) -> String {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
+use super::acts::{announce, bad_crc, garbage, lengths, repeat, stop};
 use super::phase::{CONNECTS, Phase};
 use crate::trials::node::{STRANGE, STRANGE_ECHO};
 use crate::trials::nodes::{Halt, sleep};
@@ -16,7 +17,7 @@ use crate::trials::raw::{Stranger, connect, frame, header, hello};
 const RAMP: u32 = 2;
 
 /// Nonces of strangers begin here, far from those of good peers.
-const NONCE: u32 = 1 << 20;
+pub(super) const NONCE: u32 = 1 << 20;
 
 /// Data of a message that a stranger wants echoed and does not read.
 const DEAF_BYTES: usize = 16 << 10;
@@ -24,6 +25,9 @@ const DEAF_BYTES: usize = 16 << 10;
 /// What one of them sends in all: the bound of the queue to it and what socket buffers on the way hold, and as much
 /// again.
 const DEAF_BYTES_ALL: u64 = 48 << 20;
+
+/// How long a busy server may take, beyond the phase, to read what they send.
+const DEAF_PATIENCE: Duration = Duration::from_secs(20);
 
 /// How often those who wait do something.
 const TICK: Duration = Duration::from_millis(100);
@@ -142,14 +146,14 @@ impl Strangers<'_> {
     /// A byte a second, of a handshake or of a message.
     fn trickle(&mut self, held: &mut Held, until: Instant) -> Result<(), Halt> {
         held.strangers = self.at_once(|server, number| {
-            if number % 2 == 0 { Stranger::dial(server) } else { Stranger::open(server, NONCE + number) }
+            if number.is_multiple_of(2) { Stranger::dial(server) } else { Stranger::open(server, NONCE + number) }
         })?;
         let message = frame(header(STRANGE, 1, b"slow"), b"slow", false);
         let hello = hello(NONCE);
         let mut at = 0;
         while Instant::now() < until {
             for (number, stranger) in held.strangers.iter_mut().enumerate() {
-                let bytes = if number % 2 == 0 { &hello } else { &message };
+                let bytes = if number.is_multiple_of(2) { &hello } else { &message };
                 // Those who are dropped have nothing to write to any more.
                 let _ = bytes.get(at..=at).map(|byte| stranger.write_some(byte));
             }
@@ -198,17 +202,24 @@ impl Strangers<'_> {
         let data = vec![0x5a; DEAF_BYTES];
         let turns = DEAF_BYTES_ALL / DEAF_BYTES as u64;
         let (begun, over) = (Instant::now(), until.saturating_duration_since(Instant::now()));
-        let mut unsent: Vec<Vec<u8>> = vec![Vec::new(); held.strangers.len()];
-        for turn in 1..=turns {
+        // For each of them the number of its message, and what is left of it.
+        let mut sending: Vec<(u64, Vec<u8>)> = vec![(0, Vec::new()); held.strangers.len()];
+        for turn in 1_u64.. {
             let due = begun + over.mul_f64(turn as f64 / turns as f64);
-            sleep(due.saturating_duration_since(Instant::now()))?;
-            for (stranger, unsent) in held.strangers.iter_mut().zip(&mut unsent) {
-                // A server that reads no more is as good: then the bytes wait here.
-                if unsent.is_empty() {
-                    *unsent = frame(header(STRANGE_ECHO, turn, &data), &data, false);
+            sleep(due.saturating_duration_since(Instant::now()).min(TICK))?;
+            for (stranger, (number, left)) in held.strangers.iter_mut().zip(&mut sending) {
+                if left.is_empty() && *number < turns {
+                    *number += 1;
+                    *left = frame(header(STRANGE_ECHO, *number, &data), &data, false);
                 }
-                let written = stranger.write_some(unsent).unwrap_or(0);
-                unsent.drain(..written);
+                // What the socket does not take waits for the next turn.
+                let written = stranger.write_some(left).unwrap_or(0);
+                left.drain(..written);
+            }
+            let done = sending.iter().all(|(number, left)| *number == turns && left.is_empty());
+            // A server that reads no more, or slowly, is as good: its queues are full, or filling.
+            if done || Instant::now() > until + DEAF_PATIENCE {
+                break;
             }
             if turn % 64 == 0 {
                 (self.watch)()?;
@@ -232,79 +243,6 @@ impl Strangers<'_> {
             Ok(())
         })
     }
-}
-
-/// Half of the strangers stop in their greeting, the others, with a session open, in a header.
-fn stop(server: SocketAddr, number: u32) -> io::Result<Stranger> {
-    if number % 2 == 0 {
-        let mut stranger = Stranger::dial(server)?;
-        stranger.write(&hello(NONCE + number)[..20])?;
-        return Ok(stranger);
-    }
-    let mut stranger = Stranger::open(server, NONCE + number)?;
-    stranger.write(&frame(header(STRANGE, 1, b"half"), b"half", false)[..20])?;
-    Ok(stranger)
-}
-
-/// Half of the strangers speak another protocol, the others send a tag that does not exist.
-fn garbage(server: SocketAddr, number: u32) -> io::Result<Stranger> {
-    if number % 2 == 0 {
-        let mut stranger = Stranger::dial(server)?;
-        stranger.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
-        return Ok(stranger);
-    }
-    let mut stranger = Stranger::open(server, NONCE + number)?;
-    stranger.write(&[0xee])?;
-    Ok(stranger)
-}
-
-/// A wrong crc, in the header or in the footer.
-fn bad_crc(server: SocketAddr, number: u32) -> io::Result<Stranger> {
-    let mut stranger = Stranger::open(server, NONCE + number)?;
-    let mut bytes = frame(header(STRANGE, 1, b"data"), b"data", number % 2 == 0);
-    if number % 2 == 1 {
-        bytes[9] ^= 1;
-    }
-    stranger.write(&bytes)?;
-    Ok(stranger)
-}
-
-/// Messages 1, 2 and 3, all of them again, 1000, and 999.
-fn repeat(server: SocketAddr, number: u32) -> io::Result<Stranger> {
-    let mut stranger = Stranger::open(server, NONCE + number)?;
-    let mut bytes = Vec::new();
-    for seq in [1, 2, 3, 1, 2, 3, 1000, 999] {
-        bytes.extend(frame(header(STRANGE, seq, b"data"), b"data", false));
-    }
-    stranger.write(&bytes)?;
-    Ok(stranger)
-}
-
-/// A section of up to 4 GiB.
-fn lengths(server: SocketAddr, number: u32) -> io::Result<Stranger> {
-    let mut stranger = Stranger::open(server, NONCE + number)?;
-    let mut lying = header(STRANGE, 1, b"");
-    match number % 4 {
-        0 => lying.data_len = u32::MAX,
-        1 => lying.front_len = u32::MAX,
-        2 => lying.middle_len = u32::MAX,
-        _ => (lying.front_len, lying.middle_len, lying.data_len) = (1 << 31, 1 << 31, 1 << 31),
-    }
-    stranger.write(&frame(lying, b"", false))?;
-    Ok(stranger)
-}
-
-/// As much data as is allowed, of which nothing follows.
-fn announce(server: SocketAddr, number: u32) -> io::Result<Stranger> {
-    /// `ms_max_data_bytes`, unless it was set.
-    const MOST: u32 = 256 << 20;
-    let mut stranger = Stranger::open(server, NONCE + number)?;
-    let mut lying = header(STRANGE, 1, b"");
-    lying.data_len = MOST;
-    let all = frame(lying, b"", false);
-    // All but the footer.
-    stranger.write(&all[..54])?;
-    Ok(stranger)
 }
 
 /// The address that strangers dial, checked: this program abuses nobody but its own children.
