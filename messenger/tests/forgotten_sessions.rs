@@ -104,3 +104,18 @@ fn a_fresh_session_is_not_taken_over_by_a_peer_that_does_not_say_what_it_has_rec
         assert_eq!(net.read(peer.wire, 0)[1], 1);
     }
 }
+
+#[test]
+fn a_session_that_was_made_lossy_starts_over_under_its_policy() {
+    let mut net = Net::new();
+    let node = net.node(EntityName::osd(1), NODE, Policy::lossless_peer());
+    let first = Connector::dial(&mut net, &node, addr(PEER, 0));
+    first.open(&mut net, connect(1, 0), 0);
+    node.connections()[0].mark_disposable();
+    let again = Connector::dial(&mut net, &node, addr(PEER, 0));
+    let reply = again.open(&mut net, connect(2, 0), 0);
+    assert!(!reply.lossy);
+    net.write(again.wire, 0, &message_frame(1, b""));
+    net.run();
+    assert_eq!(net.read(again.wire, 0), msgr::wire::frame::ack(1));
+}

@@ -126,6 +126,8 @@ impl Core {
         };
         state.drop_link();
         if session_reset {
+            // Only this conversation was lossy, if the policy is not.
+            state.policy.lossy = policy.lossy;
             replaced.lost = Some(state.reset(self.random()));
         }
         state.reset_from_peer |= hard_reset;
