@@ -241,7 +241,9 @@ impl Core {
 
     pub(crate) fn forget(&self, session: &Arc<Session>) {
         let addr = session.peer_addr();
-        self.registry().remove(session, &addr);
+        let mut registry = self.registry();
+        registry.remove(session, &addr, self.next_id());
+        drop(registry);
         self.discard_queued(session);
     }
 

@@ -104,3 +104,33 @@ fn a_fresh_session_is_not_taken_over_by_a_peer_that_does_not_say_what_it_has_rec
         assert_eq!(net.read(peer.wire, 0)[1], 1);
     }
 }
+
+#[test]
+fn a_session_that_was_made_lossy_starts_over_under_its_policy() {
+    let mut net = Net::new();
+    let node = net.node(EntityName::osd(1), NODE, Policy::lossless_peer());
+    let first = Connector::dial(&mut net, &node, addr(PEER, 0));
+    first.open(&mut net, connect(1, 0), 0);
+    node.connections()[0].mark_disposable();
+    let again = Connector::dial(&mut net, &node, addr(PEER, 0));
+    let reply = again.open(&mut net, connect(2, 0), 0);
+    assert!(!reply.lossy);
+    net.write(again.wire, 0, &message_frame(1, b""));
+    net.run();
+    assert_eq!(net.read(again.wire, 0), msgr::wire::frame::ack(1));
+}
+
+#[test]
+fn an_old_attempt_that_comes_after_its_session_was_forgotten_opens_nothing() {
+    let mut net = Net::new();
+    let node = net.node(EntityName::osd(1), NODE, Policy::lossless_peer_reuse());
+    let late = Connector::dial(&mut net, &node, addr(PEER, 0));
+    Connector::dial(&mut net, &node, addr(PEER, 0)).open(&mut net, connect(2, 0), 0);
+    node.mark_down(addr(PEER, 0));
+    let (reply, _) = late.ask(&mut net, &connect(1, 0));
+    assert_eq!((reply.tag, reply.global_seq), (tag::RETRY_GLOBAL, 1), "whoever is still there asks again");
+    // The session the peer knows is gone, and no other may stand in for it.
+    let again = Connector::dial(&mut net, &node, addr(PEER, 0));
+    assert_eq!(again.ask(&mut net, &connect(3, 2)).0.tag, tag::RESETSESSION);
+    assert_eq!(late.open(&mut net, connect(4, 0), 0).connect_seq, 1, "it was still there");
+}

@@ -19,7 +19,7 @@ use crate::weather::Weather;
 use crate::wire::{Break, Wire};
 
 /// Turns after which a net that still moves is taken to spin. The longest test needs a few thousand.
-const TURNS_MAX: usize = 200_000;
+const TURNS_MAX: usize = 20_000;
 
 /// A dialled connection that its target has not accepted yet.
 pub(crate) struct Arrival {

@@ -54,7 +54,9 @@ struct Replaced {
 }
 
 impl Core {
-    /// Answers a connect from `peer`. `reserved` is the session this link took over earlier, if any.
+    /// Answers a connect from `peer`. `reserved` is the session this link took over earlier, if any; `since` is the count of
+    /// [`Core::next_id`] since which the connect must have been sent.
+    #[allow(clippy::too_many_arguments)] // one connect, in its parts
     pub(crate) fn accept(
         self: &Arc<Core>,
         driver: &(u64, Arc<dyn Driver>),
@@ -63,6 +65,7 @@ impl Core {
         peer: EntityAddr,
         connect: &Connect,
         policy: Policy,
+        since: u64,
     ) -> Answer {
         if let Some((session, generation)) = reserved {
             return continue_takeover(session, *generation, connect);
@@ -70,6 +73,10 @@ impl Core {
         let mut registry = self.registry();
         if self.is_stopping() {
             return Answer::Stale;
+        }
+        if !policy.is_anonymous() && !policy.lossy && registry.has_forgotten(since) {
+            // It may be an old attempt, late, of a session of which nothing is left to tell: who is still there asks again.
+            return Answer::RetryGlobal { global_seq: connect.global_seq, reserved: None };
         }
         let existing = if policy.is_anonymous() { None } else { registry.by_addr(&peer) };
         let Some(session) = existing else {
@@ -126,6 +133,8 @@ impl Core {
         };
         state.drop_link();
         if session_reset {
+            // Only this conversation was lossy, if the policy is not.
+            state.policy.lossy = policy.lossy;
             replaced.lost = Some(state.reset(self.random()));
         }
         state.reset_from_peer |= hard_reset;

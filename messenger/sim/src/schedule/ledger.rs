@@ -281,7 +281,7 @@ impl Ledger {
     /// Whether what arrived on one connection may arrive once more on another: the receiver forgot the session, and the
     /// sender's policy does not notice.
     fn may_repeat(&self, from: usize, before: usize, now: usize) -> bool {
-        let forgotten = self.handles[before].ended.is_some();
+        let forgotten = self.handles[before].ended.is_some() || self.handles[before].may_reset;
         let resetcheck = self.setting.places[self.place_of(from)].policy.resetcheck;
         before != now && forgotten && !resetcheck
     }
