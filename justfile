@@ -3,6 +3,8 @@
 set shell := ["bash", "-euo", "pipefail", "-c"]
 
 bench_binary := "target/release/msgr-bench"
+scheduled := 'RUSTFLAGS="--cfg msgr_shuttle" CARGO_TARGET_DIR=target/shuttle cargo test --locked --quiet --profile shuttle ' + \
+    '--package msgr --package msgr-simple --package msgr-async'
 
 # What there is.
 default:
@@ -15,6 +17,22 @@ bench *options: build
 # Compares the messengers with the bare socket at one peer, against the project's own bars.
 speed *options: build
     {{ bench_binary }} speed {{ options }}
+
+# A million messages while sockets fail: none is lost, doubled or out of order (docs/TRIALS.md).
+soak *options: build
+    {{ bench_binary }} soak {{ options }}
+
+# Kills either side again and again: the other hears what its policy promises, and goes on.
+kill *options: build
+    {{ bench_binary }} kill {{ options }}
+
+# Two thousand peers that stall, lie and flood, while good peers hardly notice.
+abuse *options: build
+    {{ bench_binary }} abuse {{ options }}
+
+# Ten thousand connects and drops: files, threads and memory come back.
+leaks *options: build
+    {{ bench_binary }} leaks {{ options }}
 
 # Draws the page of a record again.
 report record="out/run.json" *options: build
@@ -61,3 +79,12 @@ setup:
 # A picture of a page, as the README shows it.
 screenshot page="out/index.html" picture="docs/report.png": setup
     .ci/screenshot {{ page }} {{ picture }}
+
+# Tests of hand-offs between threads, each under thousands of schedules; MSGR_SCHEDULES=10 runs ten times as many.
+concurrency test="schedules":
+    {{ scheduled }} --lib -- {{ test }}
+    {{ scheduled }} --test schedules -- {{ if test == "schedules" { "" } else { test } }}
+
+# Fuzzes decoder, handshakes and sessions, each for so many seconds; `.ci/fuzz keep` keeps what it found.
+fuzz seconds="60":
+    .ci/fuzz run {{ seconds }}

@@ -83,3 +83,6 @@ impl Mailbox {
         self.pending.load(SeqCst)
     }
 }
+
+#[cfg(all(test, msgr_shuttle))]
+mod schedules;

@@ -204,7 +204,9 @@ impl Core {
         &self.local_bytes
     }
 
-    pub(crate) fn dispatch_throttle(&self) -> Arc<Throttle> {
+    /// What bounds the messages received and not yet dispatched.
+    #[must_use]
+    pub fn dispatch_throttle(&self) -> Arc<Throttle> {
         Arc::clone(&self.dispatch_throttle)
     }
 
@@ -239,7 +241,9 @@ impl Core {
 
     pub(crate) fn forget(&self, session: &Arc<Session>) {
         let addr = session.peer_addr();
-        self.registry().remove(session, &addr);
+        let mut registry = self.registry();
+        registry.remove(session, &addr, self.next_id());
+        drop(registry);
         self.discard_queued(session);
     }
 

@@ -126,3 +126,6 @@ impl<Q> Shared<Q> {
         }
     }
 }
+
+#[cfg(all(test, msgr_shuttle))]
+mod schedules;

@@ -21,3 +21,6 @@ pub use std::{thread, thread_local};
 pub use shuttle::sync::{Arc, Condvar, Mutex, MutexGuard, RwLock, Weak, atomic};
 #[cfg(msgr_shuttle)]
 pub use shuttle::{thread, thread_local};
+
+#[cfg(msgr_shuttle)]
+pub mod explore;

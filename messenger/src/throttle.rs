@@ -154,6 +154,9 @@ impl Drop for Wait {
     }
 }
 
+#[cfg(all(test, msgr_shuttle))]
+mod schedules;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -45,16 +45,17 @@ fn a_fresh_session_opens_with_seq() {
 }
 
 #[test]
-fn without_reconnect_seq_it_opens_with_ready() {
-    let mut net = Net::recording();
-    let server = net.node(EntityName::osd(1), SERVER, Policy::stateful_server());
-    let policy = without(Policy::lossless_client(), features::RECONNECT_SEQ);
-    let client = net.node(EntityName::client(7), CLIENT, policy);
-    let connection = client.connect(&server);
-    client.send_all(&connection, [1]);
-    net.run();
-    assert_eq!(net.transcript(0, 1)[GREETING_LEN], tag::READY);
-    assert_eq!(server.tids(), [1]);
+fn unless_both_sides_have_reconnect_seq_it_opens_with_ready() {
+    for lacking in [[features::RECONNECT_SEQ, 0], [0, features::RECONNECT_SEQ]] {
+        let mut net = Net::recording();
+        let server = net.node(EntityName::osd(1), SERVER, without(Policy::stateful_server(), lacking[0]));
+        let client = net.node(EntityName::client(7), CLIENT, without(Policy::lossless_client(), lacking[1]));
+        let connection = client.connect(&server);
+        client.send_all(&connection, [1]);
+        net.run();
+        assert_eq!(net.transcript(0, 1)[GREETING_LEN], tag::READY);
+        assert_eq!(server.tids(), [1]);
+    }
 }
 
 #[test]

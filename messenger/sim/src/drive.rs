@@ -11,6 +11,7 @@ use crate::actor::{READING, Told, WRITING, take};
 use crate::interlude;
 use crate::net::{Arrival, Net};
 use crate::wire::Found;
+use crate::working;
 
 /// Reads of one actor before the next has its turn.
 const READS_MAX: usize = 8;
@@ -76,7 +77,7 @@ impl Net {
             actor.outbox.clear();
             (actor.transmitting, actor.connecting) = (false, None);
             self.losses.push(cause);
-            link.lost(cause, self.now);
+            working::on(session_of(&link), || link.lost(cause, self.now));
         }
         self.step(at);
     }
@@ -211,14 +212,14 @@ impl Net {
         let Some(link) = &mut actor.link else { return };
         let now = self.now;
         let outcome = match guest {
-            None => work(link, now),
+            None => working::on(session_of(link), || work(link, now)),
             Some(guest) => {
                 let mut visitor = self.actors[guest].link.take().unwrap();
                 let host = self.actors[at].link.as_mut().unwrap();
                 let (outcome, (visitor, visit)) = interlude::during(
-                    || work(host, now),
+                    || working::on(session_of(host), || work(host, now)),
                     move || {
-                        let visit = visitor.process(now);
+                        let visit = working::on(session_of(&visitor), || visitor.process(now));
                         (visitor, visit)
                     },
                 );
@@ -309,6 +310,10 @@ impl Net {
         }
         moved
     }
+}
+
+fn session_of(link: &Link) -> Option<u64> {
+    link.session().map(|session| session.id())
 }
 
 fn empty(session: &Arc<Session>, link: &Link, outbox: &mut msgr::session::Outbox) -> bool {

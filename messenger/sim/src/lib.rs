@@ -11,12 +11,15 @@
 
 mod actor;
 mod drive;
+pub mod fuzz;
 mod interlude;
 mod net;
 mod node;
+pub mod schedule;
 pub mod script;
 mod weather;
 mod wire;
+mod working;
 
 pub use actor::Told;
 pub use net::Net;

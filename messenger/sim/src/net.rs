@@ -19,7 +19,7 @@ use crate::weather::Weather;
 use crate::wire::{Break, Wire};
 
 /// Turns after which a net that still moves is taken to spin. The longest test needs a few thousand.
-const TURNS_MAX: usize = 200_000;
+const TURNS_MAX: usize = 20_000;
 
 /// A dialled connection that its target has not accepted yet.
 pub(crate) struct Arrival {
@@ -234,7 +234,7 @@ impl Net {
         };
         let busy = |actor: &Actor| {
             actor.stalled[READING].or(actor.stalled[WRITING]).is_some_and(|until| until > self.now)
-                || actor.link.is_some() && unread(actor)
+                || actor.link.as_ref().is_some_and(|link| !link.is_open() || actor.waiting || unread(actor))
                 || !actor.outbox.is_empty()
         };
         !self.arrivals.is_empty()

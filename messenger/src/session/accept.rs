@@ -54,7 +54,9 @@ struct Replaced {
 }
 
 impl Core {
-    /// Answers a connect from `peer`. `reserved` is the session this link took over earlier, if any.
+    /// Answers a connect from `peer`. `reserved` is the session this link took over earlier, if any; `since` is the count of
+    /// [`Core::next_id`] since which the connect must have been sent.
+    #[allow(clippy::too_many_arguments)] // one connect, in its parts
     pub(crate) fn accept(
         self: &Arc<Core>,
         driver: &(u64, Arc<dyn Driver>),
@@ -63,6 +65,7 @@ impl Core {
         peer: EntityAddr,
         connect: &Connect,
         policy: Policy,
+        since: u64,
     ) -> Answer {
         if let Some((session, generation)) = reserved {
             return continue_takeover(session, *generation, connect);
@@ -70,6 +73,10 @@ impl Core {
         let mut registry = self.registry();
         if self.is_stopping() {
             return Answer::Stale;
+        }
+        if !policy.is_anonymous() && !policy.lossy && registry.has_forgotten(since) {
+            // It may be an old attempt, late, of a session of which nothing is left to tell: who is still there asks again.
+            return Answer::RetryGlobal { global_seq: connect.global_seq, reserved: None };
         }
         let existing = if policy.is_anonymous() { None } else { registry.by_addr(&peer) };
         let Some(session) = existing else {
@@ -93,7 +100,11 @@ impl Core {
                 state.driver = Some((driver.0, Arc::clone(&driver.1)));
                 return open(&fresh, &mut state, connect);
             }
-            Verdict::ResetSession => return Answer::Reset,
+            Verdict::ResetSession => {
+                // Our own attempt may have been answered already, out of the session that the peer is told to forget.
+                state.dial_is_void |= state.dialling;
+                return Answer::Reset;
+            }
             Verdict::RetryGlobal => {
                 return Answer::RetryGlobal { global_seq: state.peer_global_seq, reserved: None };
             }
@@ -122,6 +133,8 @@ impl Core {
         };
         state.drop_link();
         if session_reset {
+            // Only this conversation was lossy, if the policy is not.
+            state.policy.lossy = policy.lossy;
             replaced.lost = Some(state.reset(self.random()));
         }
         state.reset_from_peer |= hard_reset;
@@ -174,7 +187,8 @@ fn continue_takeover(session: &Arc<Session>, generation: u64, connect: &Connect)
 
 /// Starts an opening on a session whose receive half is home.
 fn open(session: &Arc<Session>, state: &mut State, connect: &Connect) -> Answer {
-    let exchange = connect.features & features::RECONNECT_SEQ != 0 && !state.reset_from_peer;
+    state.features = state.policy.features_supported & connect.features;
+    let exchange = state.features & features::RECONNECT_SEQ != 0 && !state.reset_from_peer;
     // A peer that merely lacks the exchange replays under its old numbers, by which doubles are recognised.
     if state.reset_from_peer {
         state.in_seq = InSeq::Home(0);
@@ -184,7 +198,6 @@ fn open(session: &Arc<Session>, state: &mut State, connect: &Connect) -> Answer 
     state.reserved_by = None;
     state.connect_seq = connect.connect_seq.wrapping_add(1);
     state.peer_global_seq = connect.global_seq;
-    state.features = state.policy.features_supported & connect.features;
     Answer::Open(Opening {
         session: Arc::clone(session),
         generation: state.generation,

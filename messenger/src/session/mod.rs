@@ -48,6 +48,7 @@ use std::time::Instant;
 
 use crate::addr::EntityAddr;
 use crate::core::Core;
+use crate::coverage;
 use crate::entity::{EntityName, EntityType};
 use crate::error::Error;
 use crate::events::Event;
@@ -200,6 +201,7 @@ impl Session {
         }
         let driver = self.finish(&mut state);
         drop(state);
+        coverage::gap();
         self.core.forget(self);
         if let Some((_, driver)) = driver {
             driver.hang_up();
@@ -309,6 +311,7 @@ impl Session {
         let known = state.handed_out;
         self.finish(&mut state);
         drop(state);
+        coverage::gap();
         self.core.forget(self);
         if known {
             self.core.queue_event(Event::Reset, self);

@@ -101,6 +101,8 @@ pub(crate) struct State {
     pub(crate) handed_out: bool,
     /// A link that dials is under way.
     pub(crate) dialling: bool,
+    /// It must not open: what may have answered it is forgotten.
+    pub(crate) dial_is_void: bool,
     pub(crate) last_keepalive_ack: Option<Stamp>,
 }
 
@@ -130,6 +132,7 @@ impl State {
             opened: false,
             handed_out: false,
             dialling: false,
+            dial_is_void: false,
             last_keepalive_ack: None,
         }
     }
@@ -161,6 +164,7 @@ impl State {
         self.writer = Writer::Idle;
         self.reserved_by = None;
         self.dialling = false;
+        self.dial_is_void = false;
     }
 
     /// Forgets the conversation so far; returns how many messages that lost. `random` chooses where the numbers restart

@@ -3,7 +3,7 @@
 use std::io;
 
 use msgr::wire::authorizer::parse_auth_none;
-use msgr::wire::{Connect, tag};
+use msgr::wire::{Connect, Stamp, frame, tag};
 use msgr::{Authorizer, EntityType};
 
 use super::mon::Mon;
@@ -63,7 +63,11 @@ fn sessions(table: &mut Table, mon: &Mon) {
     let retries = "RETRY_SESSION 2; RETRY_GLOBAL 1; SEQ, cseq 3, proto 13, lossless, in_seq 0";
     table.row("mon peer in STANDBY there, same cseq", retries, || {
         let who = Who::mon();
-        Peer::open(at, &who).unwrap().0.hang_up();
+        let (mut first, _) = Peer::open(at, &who).unwrap();
+        // Its answer shows that it has opened the session, too.
+        first.say(&frame::keepalive2(Stamp::default())).unwrap();
+        first.read().unwrap();
+        first.hang_up();
         told(&insist(&mut Peer::dial(at, &who).unwrap(), 2, 1).unwrap())
     });
     table.row("lower global_seq", "RETRY_GLOBAL 5", || {

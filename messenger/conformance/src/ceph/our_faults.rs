@@ -99,12 +99,10 @@ fn death(table: &mut Table, mon: &mut mon::Mon, factory: &dyn MessengerFactory) 
     mon.restart();
     // What it has to send makes it dial.
     ping(&tapped.connection);
-    table.row("the monitor restarted: a lossless peer hears", "remote_reset, connect; then pong, seq 1", || {
-        let events = events(&direct, 2);
-        let lost = direct.messenger.stats().msgr_drop_reset_messages;
-        assert!(lost > 0, "nothing was lost to the reset");
-        ping(&to_mon);
-        format!("{events}; then {}", us::pong(&direct))
+    table.row("the monitor restarted: a lossless peer hears", "remote_reset, connect, a pong", || {
+        let events = until_a_pong(&direct, &to_mon);
+        assert!(direct.messenger.stats().msgr_drop_reset_messages > 0, "nothing was lost to the reset");
+        events
     });
     let resets =
         "RESETSESSION; SEQ, cseq 1, proto 13, lossless, in_seq 0; heard: remote_reset, connect; then pong, seq 1";
@@ -120,11 +118,37 @@ fn death(table: &mut Table, mon: &mut mon::Mon, factory: &dyn MessengerFactory) 
 fn events(node: &Node, count: usize) -> String {
     let mut events: Vec<String> = Vec::new();
     while events.len() < count {
-        let heard = node.hear(|_| true);
-        let skip = matches!(heard, Heard::Fast(..)) || matches!(heard, Heard::Refused(_)) && count > 1;
-        if !skip {
-            events.push(told(&heard));
+        match node.hear(|_| true) {
+            Heard::Fast(..) => {}
+            Heard::Refused(_) if count > 1 => {}
+            heard => events.push(told(&heard)),
         }
+    }
+    events.join(", ")
+}
+
+/// The events from the monitor's restart until it has answered a ping, which is sent when a connection opens.
+fn until_a_pong(node: &Node, connection: &Connection) -> String {
+    let mut events: Vec<String> = Vec::new();
+    let (opened, answered) = ("connect", "a pong");
+    while events.last().is_none_or(|last| last != answered) {
+        match node.hear(|_| true) {
+            Heard::Fast(..) if events.last().is_some_and(|last| last == opened) => events.push(answered.to_owned()),
+            // Refused while it was away, and pongs from before.
+            Heard::Refused(_) | Heard::Fast(..) => {}
+            heard => {
+                events.push(told(&heard));
+                if matches!(heard, Heard::Connect(_)) {
+                    ping(connection);
+                }
+            }
+        }
+    }
+    // Who dials while it starts may meet it twice: it lets peers in, and forgets them all when it takes its rank.
+    if let [first, second, third, fourth, _] = &events[..]
+        && (first, second) == (third, fourth)
+    {
+        events.drain(..2);
     }
     events.join(", ")
 }

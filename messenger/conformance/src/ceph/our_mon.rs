@@ -60,6 +60,21 @@ impl Ours {
         pong
     }
 
+    /// Cuts the connection while nobody has anything to send, and forgets what passed.
+    fn cut_and_rest(&self) {
+        self.tap.cut(Party::Mon, || self.notice());
+        self.tap.forget();
+    }
+
+    /// Waits until we have noticed that the connection is cut.
+    fn notice(&self) {
+        let begun = Instant::now();
+        while self.connection.is_connected() {
+            assert!(begun.elapsed() < PATIENCE, "it did not notice the cut");
+            thread::yield_now();
+        }
+    }
+
     fn acked(&self) -> usize {
         self.tap.until(|log| Some(acked(log)))
     }
@@ -119,19 +134,6 @@ fn is_frame(event: &Event) -> bool {
     matches!(event.piece, Piece::Message(_) | Piece::Ack(_))
 }
 
-impl Ours {
-    /// Cuts the connection while nobody has anything to send, and forgets what passed.
-    fn cut_and_rest(&self) {
-        self.tap.cut();
-        let begun = Instant::now();
-        while self.connection.is_connected() {
-            assert!(begun.elapsed() < PATIENCE, "it did not notice the cut");
-            thread::yield_now();
-        }
-        self.tap.forget();
-    }
-}
-
 /// A messenger starts over with the address of one that the monitor still has a session with.
 fn successor(table: &mut Table, mon: &mon::Mon, factory: &dyn MessengerFactory) {
     let facts = "RETRY_GLOBAL 1; READY, cseq 1, proto 13, lossless; the old socket: closed by the monitor; a pong";
@@ -183,7 +185,8 @@ impl Ours {
         }
         self.tap.rule(rule);
         self.tap.forget();
-        self.tap.cut();
+        // We notice first, so that the monitor's dial finds us as we are to be found.
+        self.tap.cut(Party::Us, || self.notice());
     }
 
     /// What we answered to the monitor's connects until we let it in or told it to wait, in words.

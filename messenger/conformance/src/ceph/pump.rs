@@ -23,8 +23,7 @@ pub(super) struct State {
     /// Counts the rules there were: what is held asks each of them once.
     pub(super) rules: u64,
     pub(super) log: Vec<Event>,
-    /// The two sockets of each connection, until it is over.
-    pub(super) links: Vec<Option<[TcpStream; 2]>>,
+    pub(super) links: Vec<Link>,
     pub(super) threads: Vec<JoinHandle<()>>,
     pub(super) stopping: bool,
 }
@@ -40,18 +39,36 @@ pub(super) struct Shared {
     pub(super) port_of_us: Option<u16>,
 }
 
-impl State {
-    /// Closes a connection, if it is not over yet.
-    pub(super) fn hang_up(&mut self, link: usize) {
-        for socket in self.links[link].take().into_iter().flatten() {
-            // One of the two may be closed already.
-            let _ = socket.shutdown(Shutdown::Both);
-        }
+/// One TCP connection on either side of the tap.
+pub(super) struct Link {
+    us: TcpStream,
+    mon: TcpStream,
+    /// Nothing passes any more.
+    broken: bool,
+    /// The monitor has hung up.
+    pub(super) mon_gone: bool,
+    /// When it has, we are cut off: so that we do not dial again before it knows.
+    then_us: bool,
+}
+
+impl Link {
+    /// Breaks it. The monitor still reads what was passed on, finds the end behind it, and hangs up.
+    pub(super) fn cut_mon(&mut self) {
+        self.broken = true;
+        // Here and below: a socket that is closed already needs no more.
+        let _ = self.mon.shutdown(Shutdown::Write);
     }
 
-    /// Closes all of them.
-    pub(super) fn hang_up_all(&mut self) {
-        (0..self.links.len()).for_each(|link| self.hang_up(link));
+    /// Breaks it, for us.
+    pub(super) fn cut_us(&mut self) {
+        self.broken = true;
+        let _ = self.us.shutdown(Shutdown::Both);
+    }
+
+    /// Breaks it on both sides at once.
+    pub(super) fn hang_up(&mut self) {
+        self.cut_us();
+        let _ = self.mon.shutdown(Shutdown::Both);
     }
 }
 
@@ -74,9 +91,13 @@ impl Shared {
             }
             let both = || [theirs.try_clone().unwrap(), ours.try_clone().unwrap()];
             let handshake: Arc<Mutex<Handshake>> = Arc::default();
+            let [mut us, mut mon] = both();
+            if dialled_by == Party::Mon {
+                std::mem::swap(&mut us, &mut mon);
+            }
             let mut state = self.lock();
             let link = state.links.len();
-            state.links.push(Some(both()));
+            state.links.push(Link { us, mon, broken: false, mon_gone: false, then_us: false });
             for end in [End::Connector, End::Acceptor] {
                 let [mut from, mut to] = both();
                 if end == End::Acceptor {
@@ -113,45 +134,63 @@ impl Shared {
                 bytes[at..at + 2].copy_from_slice(&port.to_be_bytes());
             }
             let closed = matches!(piece, Piece::Closed);
-            let event = self.judge(Event { link, dialled_by, from: party, piece, act: Act::Pass });
-            let act = event.act;
-            if act == Act::Pass {
+            let event = Event { link, dialled_by, from: party, piece, act: Act::Pass };
+            if let Some(event) = self.judge(event) {
                 if to.write_all(&bytes).is_err() {
                     break;
                 }
                 // Only now, so that whoever waits for it and then cuts has let it arrive.
                 self.note(event);
             }
-            if closed || act == Act::Cut {
+            if closed {
                 break;
             }
         }
-        self.lock().hang_up(link);
+        let mut state = self.lock();
+        let its = &mut state.links[link];
+        if !its.broken {
+            its.hang_up();
+        }
+        if party == Party::Mon {
+            its.mon_gone = true;
+            if its.then_us {
+                its.cut_us();
+            }
+        }
+        self.changed.notify_all();
     }
 
-    /// Decides what to do with a piece, once it is no longer held. What is not to be passed on is noted.
-    fn judge(&self, mut event: Event) -> Event {
+    /// Decides what to do with a piece, once it is no longer held: returns it if it is to be passed on.
+    fn judge(&self, mut event: Event) -> Option<Event> {
         let mut state = self.lock();
-        loop {
-            event.act = if state.links[event.link].is_some() { (state.rule)(&event) } else { Act::Cut };
-            if event.act == Act::Pass || state.links[event.link].is_none() {
-                // What the tap cut itself is not to be seen as somebody's hang-up.
-                return event;
+        // What comes from a connection that the tap has broken is of no interest.
+        while !state.links[event.link].broken {
+            event.act = (state.rule)(&event);
+            if event.act == Act::Pass {
+                return Some(event);
             }
             state.log.push(event.clone());
             self.changed.notify_all();
-            if event.act != Act::Hold {
-                return event;
-            }
-            let asked = state.rules;
-            let same_rule = |state: &mut State| state.rules == asked && !state.stopping;
-            let (next, waited) = self.changed.wait_timeout_while(state, HOLD_MAX, same_rule).unwrap();
-            state = next;
-            if state.stopping || waited.timed_out() {
-                event.act = Act::Cut;
-                return event;
+            match event.act {
+                Act::Pass | Act::Drop => return None,
+                Act::Cut => {
+                    state.links[event.link].cut_mon();
+                    state.links[event.link].then_us = true;
+                    return None;
+                }
+                Act::Hold => {
+                    let asked = state.rules;
+                    let wait =
+                        |state: &mut State| state.rules == asked && !state.stopping && !state.links[event.link].broken;
+                    let (next, waited) = self.changed.wait_timeout_while(state, HOLD_MAX, wait).unwrap();
+                    state = next;
+                    if state.stopping || waited.timed_out() {
+                        state.links[event.link].hang_up();
+                    }
+                }
             }
         }
+        None
     }
 
     fn note(&self, event: Event) {

@@ -22,12 +22,13 @@ impl Row {
 pub struct Table {
     title: String,
     rows: Vec<Row>,
+    finished: bool,
 }
 
 impl Table {
     /// An empty table.
     pub fn new(title: impl Into<String>) -> Table {
-        Table { title: title.into(), rows: Vec::new() }
+        Table { title: title.into(), rows: Vec::new(), finished: false }
     }
 
     /// Makes a probe. What it observes is written in the words of the facts, from what came over the wire, so that the
@@ -44,10 +45,20 @@ impl Table {
     ///
     /// # Panics
     /// When a row differs.
-    pub fn finish(self) {
+    pub fn finish(mut self) {
         println!("{self}");
+        self.finished = true;
         let different: Vec<_> = self.rows.iter().filter(|row| !row.is_ok()).map(|row| &row.probe).collect();
         assert!(different.is_empty(), "not as in the facts, which are those of 16.2.15: {different:?}");
+    }
+}
+
+impl Drop for Table {
+    /// What there is of it is printed also when the test fails between two rows.
+    fn drop(&mut self) {
+        if !self.finished {
+            println!("{self}");
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use msgr::EntityAddr;
 use msgr::wire::Connect;
 
 use super::piece::{Piece, Reply};
-use super::pump::{Shared, State};
+use super::pump::{Link, Shared, State};
 use crate::PATIENCE;
 
 /// The tap's port for the monitor: above those that our messengers bind to, below those of any monitor here.
@@ -36,7 +36,7 @@ pub enum Act {
     Pass,
     /// Swallows it.
     Drop,
-    /// Closes the connection instead of passing it on.
+    /// Cuts the connection instead of passing it on, the monitor first.
     Cut,
     /// Keeps it until there is another rule.
     Hold,
@@ -146,9 +146,30 @@ impl Tap {
         self.rule(|_| Act::Pass);
     }
 
-    /// Cuts every connection there is.
-    pub fn cut(&self) {
-        self.shared.lock().hang_up_all();
+    /// Cuts every connection there is, first on the side of `first`. `noticed` waits until we have noticed; that the
+    /// monitor has, and has read what was passed on to it before, is waited for here.
+    ///
+    /// # Panics
+    /// When the monitor does not notice.
+    pub fn cut(&self, first: Party, noticed: impl FnOnce()) {
+        // Who has noticed may dial again, and that is another connection.
+        let links = self.shared.lock().links.len();
+        if first == Party::Mon {
+            self.cut_mon(links);
+        }
+        self.shared.lock().links[..links].iter_mut().for_each(Link::cut_us);
+        noticed();
+        if first == Party::Us {
+            self.cut_mon(links);
+        }
+    }
+
+    fn cut_mon(&self, links: usize) {
+        let mut state = self.shared.lock();
+        state.links[..links].iter_mut().for_each(Link::cut_mon);
+        let waiting = |state: &mut State| state.links[..links].iter().any(|link| !link.mon_gone);
+        let waited = self.shared.changed.wait_timeout_while(state, PATIENCE, waiting).unwrap().1;
+        assert!(!waited.timed_out(), "the monitor does not notice that its connection is cut");
     }
 
     /// Forgets what was noted.
@@ -213,7 +234,7 @@ impl Drop for Tap {
             println!("what passed the tap:\n{}", story(&state.log));
         }
         state.stopping = true;
-        state.hang_up_all();
+        state.links.iter_mut().for_each(Link::hang_up);
         self.shared.changed.notify_all();
         drop(state);
         for (address, thread) in self.listening.drain(..) {
