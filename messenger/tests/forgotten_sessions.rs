@@ -134,3 +134,20 @@ fn an_old_attempt_that_comes_after_its_session_was_forgotten_opens_nothing() {
     assert_eq!(again.ask(&mut net, &connect(3, 2)).0.tag, tag::RESETSESSION);
     assert_eq!(late.open(&mut net, connect(4, 0), 0).connect_seq, 1, "it was still there");
 }
+
+#[test]
+fn a_peer_that_starts_over_on_a_link_that_breaks_says_nothing_about_the_next() {
+    let mut net = Net::new();
+    let node = net.node(EntityName::osd(1), NODE, Policy::lossless_peer());
+    let first = Connector::dial(&mut net, &node, addr(PEER, 0));
+    first.open(&mut net, connect(1, 0), 0);
+    net.write(first.wire, 0, &message_frame(1, b""));
+    net.run();
+    let over = Connector::dial(&mut net, &node, addr(PEER, 0));
+    assert_eq!(over.ask(&mut net, &connect(2, 0)).0.tag, tag::RETRY_GLOBAL, "the first reader is still at it");
+    net.cut(over.wire);
+    net.run();
+    let again = Connector::dial(&mut net, &node, addr(PEER, 0));
+    let (reply, in_seq) = again.ask(&mut net, &connect(3, 2));
+    assert_eq!((reply.tag, in_seq), (tag::SEQ, 1u64.to_le_bytes().to_vec()), "or message 1 would come again");
+}

@@ -21,13 +21,17 @@ type Work = fn(&mut Link, Instant) -> Result<Progress, Cause>;
 impl Net {
     /// Does what the session of an actor without a link wants.
     pub(crate) fn step(&mut self, at: usize) {
+        let lost_open = std::mem::take(&mut self.lost_open);
         let actor = &mut self.actors[at];
         actor.wake = None;
         let Some(session) = &actor.session else { return };
         match session.step(actor.id, self.now) {
             Step::Rest => {}
             Step::Gone => actor.gone = actor.link.is_none(),
-            Step::Until(wake) => actor.wake = Some(wake),
+            Step::Until(wake) => {
+                actor.wake = Some(wake);
+                self.waits_after_open += u64::from(lost_open);
+            }
             Step::Dial(link) => self.dial_with(at, link),
         }
     }
@@ -71,14 +75,16 @@ impl Net {
             self.note(|net| format!("{} loses wire {}: {cause:?}", net.who(at), net.actors[at].wire));
         }
         let actor = &mut self.actors[at];
+        let was_open = actor.link.as_ref().is_some_and(|link| link.is_open());
         if let Some(link) = actor.link.take() {
             let late = self.weather.as_mut().map_or(Duration::ZERO, |weather| weather.half_open());
             self.wires[actor.wire].close(actor.side, self.now, late);
             actor.outbox.clear();
             (actor.transmitting, actor.connecting) = (false, None);
             self.losses.push(cause);
-            working::on(session_of(&link), || link.lost(cause, self.now));
+            working::on(working::of(&link), || link.lost(cause, self.now));
         }
+        self.lost_open = was_open;
         self.step(at);
     }
 
@@ -212,14 +218,14 @@ impl Net {
         let Some(link) = &mut actor.link else { return };
         let now = self.now;
         let outcome = match guest {
-            None => working::on(session_of(link), || work(link, now)),
+            None => working::on(working::of(link), || work(link, now)),
             Some(guest) => {
                 let mut visitor = self.actors[guest].link.take().unwrap();
                 let host = self.actors[at].link.as_mut().unwrap();
                 let (outcome, (visitor, visit)) = interlude::during(
-                    || working::on(session_of(host), || work(host, now)),
+                    || working::on(working::of(host), || work(host, now)),
                     move || {
-                        let visit = working::on(session_of(&visitor), || visitor.process(now));
+                        let visit = working::on(working::of(&visitor), || visitor.process(now));
                         (visitor, visit)
                     },
                 );
@@ -310,10 +316,6 @@ impl Net {
         }
         moved
     }
-}
-
-fn session_of(link: &Link) -> Option<u64> {
-    link.session().map(|session| session.id())
 }
 
 fn empty(session: &Arc<Session>, link: &Link, outbox: &mut msgr::session::Outbox) -> bool {

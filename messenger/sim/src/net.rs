@@ -44,6 +44,10 @@ pub struct Net {
     pub weather: Option<Weather>,
     /// Prints what happens.
     pub trace: bool,
+    /// Open sessions that broke and did not dial again at once, although they mean to dial.
+    pub(crate) waits_after_open: u64,
+    /// The next step follows the loss of an open session's link.
+    pub(crate) lost_open: bool,
     record: bool,
     pub(crate) nodes: Vec<Arc<Node>>,
     /// Dispatching goes on from here, by the place of the node.
@@ -75,6 +79,8 @@ impl Net {
             losses: Vec::new(),
             weather: None,
             trace: false,
+            waits_after_open: 0,
+            lost_open: false,
             record: false,
             nodes: Vec::new(),
             dispatch_from: Vec::new(),

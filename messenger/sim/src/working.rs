@@ -1,25 +1,41 @@
-//! Which session's link works in this thread. Not every callback is told.
+//! Which link works in this thread. Not every callback is told.
 
 use std::cell::Cell;
 
-thread_local! {
-    static SESSION: Cell<Option<u64>> = const { Cell::new(None) };
+use msgr::session::Link;
+
+/// The link that works.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Working {
+    /// Its session, if it has one yet.
+    pub(crate) session: Option<u64>,
+    /// It is open, and the dispatchers have been told so.
+    pub(crate) open: bool,
 }
 
-/// Runs `work`, which is that of the link of a session, if it has one yet.
-pub(crate) fn on<T>(session: Option<u64>, work: impl FnOnce() -> T) -> T {
-    let before = SESSION.replace(session);
+thread_local! {
+    static WORKING: Cell<Working> = const { Cell::new(Working { session: None, open: false }) };
+}
+
+/// What `link` is before it works.
+pub(crate) fn of(link: &Link) -> Working {
+    Working { session: link.session().map(|session| session.id()), open: link.is_open() }
+}
+
+/// Runs `work`, which is that of a link.
+pub(crate) fn on<T>(link: Working, work: impl FnOnce() -> T) -> T {
+    let before = WORKING.replace(link);
     let result = work();
-    SESSION.set(before);
+    WORKING.set(before);
     result
 }
 
-/// The link that works has got a session.
+/// The link that works has opened, with this session.
 pub(crate) fn opened(session: u64) {
-    SESSION.set(Some(session));
+    WORKING.set(Working { session: Some(session), open: true });
 }
 
-/// The session whose link works.
-pub(crate) fn session() -> Option<u64> {
-    SESSION.get()
+/// The link that works.
+pub(crate) fn now() -> Working {
+    WORKING.get()
 }

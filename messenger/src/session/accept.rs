@@ -137,7 +137,7 @@ impl Core {
             state.policy.lossy = policy.lossy;
             replaced.lost = Some(state.reset(self.random()));
         }
-        state.reset_from_peer |= hard_reset;
+        state.reset_from_peer = hard_reset;
         state.enter(Phase::Accepting);
         state.reserved_by = Some(driver.0);
         session.publish(&state);

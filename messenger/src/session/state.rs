@@ -84,7 +84,7 @@ pub(crate) struct State {
     pub(crate) generation: u64,
     /// Link that has taken the session over but must wait for the receive half.
     pub(crate) reserved_by: Option<u64>,
-    /// The peer started over: the next opening answers READY.
+    /// The peer started over on the present link: its opening answers READY.
     pub(crate) reset_from_peer: bool,
     pub(crate) in_seq: InSeq,
     pub(crate) out: OutQueue,
@@ -163,6 +163,7 @@ impl State {
         self.control = Control::default();
         self.writer = Writer::Idle;
         self.reserved_by = None;
+        self.reset_from_peer = false;
         self.dialling = false;
         self.dial_is_void = false;
     }

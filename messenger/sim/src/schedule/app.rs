@@ -4,11 +4,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use msgr::{AuthVerdict, Authorizer, Connection, Dispatcher, EntityType, Message};
 
-use crate::interlude;
 use crate::node::QUEUED;
-use crate::working;
+use crate::{interlude, working};
 
-use super::ledger::{DownBy, Ledger, REPLY};
+use super::hand::Hand;
+use super::ledger::{Ledger, REPLY};
+use super::step::Down;
 
 /// What a challenge is answered with.
 const ANSWER: u8 = 7;
@@ -29,38 +30,56 @@ impl App {
         self.ledger.lock().unwrap()
     }
 
-    /// What the application does with a message after it has noted it.
+    fn hand(&self) -> Option<Hand> {
+        let node = self.ledger().lives[self.life].node.upgrade()?;
+        Some(Hand { life: self.life, node, ledger: Arc::clone(&self.ledger) })
+    }
+
+    /// Notes a message that was dispatched.
+    fn dispatched(&self, connection: &Connection, message: &Message) -> usize {
+        let mut ledger = self.ledger();
+        let on = ledger.handle(self.life, connection);
+        ledger.dispatched(on, message);
+        on
+    }
+
+    /// What the application does with a message.
     fn react(&self, on: usize, connection: &Connection, message: Message) {
-        let (reply, down) = {
+        let (answers, down, peer) = {
             let mut ledger = self.ledger();
-            let manners = ledger.setting.manners;
-            let calm = ledger.calm;
-            let mut hits = |thousandths: u32| thousandths > 0 && ledger.rng.u32(..1000) < thousandths;
-            let reply = !is_reply(&message) && hits(manners.replies);
-            let down = !calm && hits(manners.marks_down);
-            let keeps = !calm && hits(manners.keeps);
-            let reply = reply.then(|| ledger.compose(on, true));
-            if down {
-                ledger.ended(on, DownBy::Handle);
-            }
-            if keeps {
+            let (manners, calm) = (ledger.setting.manners, ledger.calm);
+            let answers = !is_reply(&message) && ledger.hits(manners.replies);
+            let down = !calm && ledger.hits(manners.marks_down);
+            if !calm && ledger.hits(manners.keeps) {
                 ledger.kept.push(message);
             }
-            (reply, down)
+            let how = [Down::Handle, Down::Handle, Down::Address, Down::All][ledger.rng.usize(..4)];
+            (answers, down.then_some(how), ledger.handles[on].peer)
         };
-        if let Some(reply) = reply {
+        if answers {
+            let reply = self.ledger().compose(on, true);
             connection.send_message(reply).unwrap();
         }
-        if down {
-            connection.mark_down();
+        let Some((how, hand)) = down.zip(self.hand()) else { return };
+        match (how, peer) {
+            (Down::Address | Down::All, Some(peer)) => hand.mark_down(peer, how),
+            _ => hand.mark_down_handle(on),
         }
     }
 
+    /// Notes something that happened to a connection, and lets the application act on it by chance.
     fn event(&self, connection: &Connection, what: &str, note: impl FnOnce(&mut Ledger, usize)) {
-        let mut ledger = self.ledger();
-        let on = ledger.handle(self.life, connection);
-        ledger.check_event(on, what);
-        note(&mut ledger, on);
+        let (on, peer, sends) = {
+            let mut ledger = self.ledger();
+            let on = ledger.handle(self.life, connection);
+            ledger.check_event(on, what);
+            note(&mut ledger, on);
+            let eager = if ledger.calm { 0 } else { ledger.setting.manners.eager };
+            (on, ledger.handles[on].peer, ledger.hits(eager))
+        };
+        let Some((peer, hand)) = peer.zip(self.hand()).filter(|_| sends) else { return };
+        // A connection that is over is replaced by another.
+        if self.ledger().handles[on].ended.is_some() { hand.send(peer, 1) } else { hand.send_on(on, connection) }
     }
 }
 
@@ -78,38 +97,28 @@ impl Dispatcher for App {
     }
 
     fn ms_fast_dispatch(&self, connection: &Connection, message: Message) {
-        let on = {
-            let mut ledger = self.ledger();
-            let on = ledger.handle(self.life, connection);
-            ledger.dispatched(on, &message);
-            on
-        };
+        let on = self.dispatched(connection, &message);
         interlude::run();
         self.react(on, connection, message);
     }
 
     fn ms_dispatch(&self, connection: &Connection, message: Message) -> Option<Message> {
-        let on = {
-            let mut ledger = self.ledger();
-            let on = ledger.handle(self.life, connection);
-            ledger.dispatched(on, &message);
-            on
-        };
+        let on = self.dispatched(connection, &message);
         self.react(on, connection, message);
         None
     }
 
     fn ms_handle_fast_connect(&self, connection: &Connection) {
+        working::opened(connection.id());
         self.event(connection, "fast connect", |ledger, on| {
-            working::opened(connection.id());
             ledger.check_not_ended(on, "fast connect");
             ledger.handles[on].fast_connects += 1;
         });
     }
 
     fn ms_handle_fast_accept(&self, connection: &Connection) {
+        working::opened(connection.id());
         self.event(connection, "fast accept", |ledger, on| {
-            working::opened(connection.id());
             ledger.check_not_ended(on, "fast accept");
             ledger.handles[on].fast_accepts += 1;
         });
@@ -140,7 +149,7 @@ impl Dispatcher for App {
     }
 
     fn ms_handle_refused(&self, connection: &Connection) -> bool {
-        self.event(connection, "refused", |_, _| {});
+        self.event(connection, "refused", |ledger, _| ledger.lives[self.life].refusals += 1);
         true
     }
 
@@ -155,7 +164,7 @@ impl Dispatcher for App {
     fn ms_verify_authorizer(&self, _peer: EntityType, authorizer: &Authorizer) -> Option<AuthVerdict> {
         let mut ledger = self.ledger();
         let manners = ledger.setting.manners;
-        if !ledger.calm && manners.rejects > 0 && ledger.rng.u32(..1000) < manners.rejects {
+        if !ledger.calm && ledger.hits(manners.rejects) {
             return Some(AuthVerdict::Reject);
         }
         if manners.challenges && authorizer.data != [ANSWER, ANSWER + 1] {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use fastrand::Rng;
-use msgr::{Connection, Message, Messenger, Throttle};
+use msgr::{Connection, EntityAddr, Message, Messenger, Throttle};
 
 use crate::node::{Node, QUEUED};
 use crate::working;
@@ -25,6 +25,14 @@ pub(crate) struct Life {
     pub(crate) marked_down: bool,
     /// How often its dispatch queue was seen empty.
     pub(crate) drained: u64,
+    /// How often it was told that a dial was refused.
+    pub(crate) refusals: u64,
+}
+
+impl Life {
+    pub(crate) fn new(place: usize, node: &Arc<Node>, throttles: Vec<Arc<Throttle>>) -> Life {
+        Life { place, node: Arc::downgrade(node), throttles, ended: None, marked_down: false, drained: 0, refusals: 0 }
+    }
 }
 
 /// A connection as one side's application knows it.
@@ -88,11 +96,11 @@ pub(crate) struct Ledger {
     pub(crate) clock: u64,
     /// Applications misbehave no more.
     pub(crate) calm: bool,
-    /// How often each place could not open a connection since its credentials were rejected.
+    /// Messages that applications keep for a while, and with them what they hold of the throttles.
     pub(crate) kept: Vec<Message>,
     pub(crate) messages: [u64; 2],
-    /// Whom each place believes where: by place, the nonce of each other place.
-    pub(crate) known: Vec<Vec<u32>>,
+    /// Where each place believes each other place to be.
+    pub(crate) known: Vec<Vec<EntityAddr>>,
     blob: Bytes,
 }
 
@@ -114,8 +122,8 @@ fn blob() -> Bytes {
 }
 
 impl Ledger {
-    pub(crate) fn new(setting: Setting, rng: Rng) -> Ledger {
-        let known = vec![setting.places.iter().map(|place| place.nonce).collect(); setting.places.len()];
+    pub(crate) fn new(setting: Setting, addresses: Vec<EntityAddr>, rng: Rng) -> Ledger {
+        let known = vec![addresses; setting.places.len()];
         Ledger {
             setting,
             rng,
@@ -134,6 +142,11 @@ impl Ledger {
     pub(crate) fn tick(&mut self) -> u64 {
         self.clock += 1;
         self.clock
+    }
+
+    /// Something that happens so often in a thousand times.
+    pub(crate) fn hits(&mut self, thousandths: u32) -> bool {
+        thousandths > 0 && self.rng.u32(..1000) < thousandths
     }
 
     /// Notes what must not have happened; the first such thing counts.
@@ -241,8 +254,7 @@ impl Ledger {
             return self.violated(|ledger| format!("{}: message {number} arrives nowhere", ledger.name(from)));
         };
         self.check_not_ended(on, "a message arrives");
-        let opened = self.handles[on].fast_connects + self.handles[on].fast_accepts > 0;
-        if !opened && !self.handles[on].connection.is_loopback() {
+        if !working::now().open && !self.handles[on].connection.is_loopback() {
             self.violated(|ledger| format!("{}: a message before it opened", ledger.name(on)));
         }
         let sent = &self.handles[from].sent[number];
@@ -274,7 +286,7 @@ impl Ledger {
         if self.handles[from].connection.is_loopback() {
             return Some(from);
         }
-        let session = working::session()?;
+        let session = working::now().session?;
         self.handles.iter().position(|handle| handle.life == life && handle.connection.id() == session)
     }
 

@@ -2,6 +2,8 @@
 //! judgement on what became of the messages.
 
 mod app;
+mod deeds;
+mod hand;
 mod ledger;
 mod setting;
 mod step;
@@ -96,7 +98,6 @@ fn play(seed: u64, setting: setting::Setting, steps: &[Timed], trace: bool) -> R
     let result = std::panic::catch_unwind(|| {
         let mut world = World::new(setting, steps, seed, trace);
         world.play()?;
-        verdict::judge(&world)?;
         let faults = steps.iter().filter(|(_, step)| step.is_fault()).count();
         let messages = world.ledger().messages;
         Ok(Outcome { messages, faults: faults as u64, wires: world.net.dialled() as u64, turns: world.turns })

@@ -106,6 +106,8 @@ pub(crate) struct Manners {
     pub(crate) keeps: u32,
     /// How many make the receiver mark the connection down from the callback.
     pub(crate) marks_down: u32,
+    /// How many connection events make it send a message from the callback.
+    pub(crate) eager: u32,
     /// Credentials are challenged.
     pub(crate) challenges: bool,
     /// How many of a thousand credentials are rejected.
@@ -240,6 +242,7 @@ fn manners(rng: &mut Rng, resets: bool) -> Manners {
         replies: if chance(rng, 70) { 300 } else { 0 },
         keeps: if chance(rng, 30) { 200 } else { 0 },
         marks_down: if resets && chance(rng, 20) { 20 } else { 0 },
+        eager: if chance(rng, 40) { 200 } else { 0 },
         challenges: chance(rng, 8),
         rejects: if chance(rng, 8) { 400 } else { 0 },
         bulky: chance(rng, 8),

@@ -65,6 +65,10 @@ pub(crate) enum Step {
         same_nonce: bool,
         after: Duration,
     },
+    /// A messenger moves to another port, with another nonce.
+    Rebind {
+        at: usize,
+    },
     /// All wires of a place break, and nobody can dial it for a while.
     Outage {
         at: usize,
@@ -101,6 +105,7 @@ impl Step {
                 | Step::CutNext { .. }
                 | Step::MarkDown { .. }
                 | Step::Restart { .. }
+                | Step::Rebind { .. }
                 | Step::Outage { .. }
                 | Step::Suspend { .. }
         )
@@ -154,7 +159,8 @@ fn step(rng: &mut Rng, setting: &Setting) -> Step {
             let how = [Down::Handle, Down::Handle, Down::Address, Down::All, Down::Disposable][rng.usize(..5)];
             Step::MarkDown { from, to, how }
         }
-        97.. if setting.resets => {
+        97 if setting.resets => Step::Rebind { at },
+        98.. if setting.resets => {
             Step::Restart { at, same_nonce: rng.bool(), after: spread(rng, Duration::from_secs(3)) }
         }
         _ => Step::Send { from, to, count: rng.u32(1..=6) },

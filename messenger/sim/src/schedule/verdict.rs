@@ -1,9 +1,51 @@
 //! The judgement on a schedule that has come to rest.
 
-use msgr::Messenger;
+use msgr::wire::features;
+use msgr::{Config, Messenger};
 
 use super::ledger::{DownBy, Handle, Sent};
 use super::world::World;
+
+/// Checks what holds whenever nothing moves.
+pub(crate) fn look(world: &World) -> Result<(), String> {
+    let ledger = world.ledger();
+    for (node, life) in world.nodes.iter().flatten() {
+        let open = |handle: &&Handle| handle.life == *life && handle.connection.is_connected();
+        let open = ledger.handles.iter().filter(|handle| !handle.connection.is_loopback()).filter(open).count();
+        let active = node.stats().msgr_active_connections;
+        if open as u64 != active {
+            return Err(format!("life {life}: {open} connections are open, msgr_active_connections says {active}"));
+        }
+    }
+    let held_up = ledger.setting.places.iter().any(|place| !place.config.ms_inject_internal_delays.is_zero());
+    if world.net.waits_after_open > 0 && !held_up {
+        return Err("an open session broke, and does not dial again at once".into());
+    }
+    Ok(())
+}
+
+/// Checks that keepalives are answered: `before` are the last answers on each connection, before it sent one.
+pub(crate) fn answered(world: &World, before: &[Option<(u32, u32)>]) -> Result<(), String> {
+    let ledger = world.ledger();
+    let breaks = |config: &Config| {
+        config.ms_inject_socket_failures > 0
+            || config.ms_connection_idle_timeout < Config::default().ms_connection_idle_timeout
+    };
+    if ledger.setting.places.iter().any(|place| breaks(&place.config)) {
+        // Keepalives are not sent again.
+        return Ok(());
+    }
+    let understands = |place: usize| ledger.setting.places[place].policy.features_supported & features::KEEPALIVE2 != 0;
+    for (on, before) in before.iter().enumerate() {
+        let handle = &ledger.handles[on];
+        let both = handle.peer.is_some_and(|peer| understands(peer) && understands(ledger.place_of(on)));
+        let open = handle.connection.is_connected() && !handle.connection.is_loopback();
+        if both && open && handle.ended.is_none() && handle.connection.last_keepalive_ack() == *before {
+            return Err(format!("{}: a keepalive was not answered", ledger.name(on)));
+        }
+    }
+    Ok(())
+}
 
 /// Checks what can be checked at the end only.
 pub(crate) fn judge(world: &World) -> Result<(), String> {
@@ -16,12 +58,6 @@ pub(crate) fn judge(world: &World) -> Result<(), String> {
         told(ledger, handle).map_err(|what| format!("{}: {what}", name()))?;
     }
     for (node, life) in world.nodes.iter().flatten() {
-        let open = |handle: &&Handle| handle.life == *life && handle.connection.is_connected();
-        let open = ledger.handles.iter().filter(|handle| !handle.connection.is_loopback()).filter(open).count();
-        let active = node.stats().msgr_active_connections;
-        if open as u64 != active {
-            return Err(format!("life {life}: {open} connections are open, msgr_active_connections says {active}"));
-        }
         for throttle in ledger.lives[*life].throttles.iter().chain([&node.core().dispatch_throttle()]) {
             if throttle.taken() > 0 {
                 return Err(format!("life {life}: {} units of a throttle are not given back", throttle.taken()));
@@ -120,7 +156,7 @@ fn told(ledger: &super::ledger::Ledger, handle: &Handle) -> Result<(), String> {
                 ledger.lives[handle.life].place == one && handle.peer == Some(other) && handle.ended.is_some()
             })
     };
-    let exchange = |at: usize| setting.places[at].policy.features_supported & msgr::wire::features::RECONNECT_SEQ != 0;
+    let exchange = |at: usize| setting.places[at].policy.features_supported & features::RECONNECT_SEQ != 0;
     let explained = sent_away(peer, place)
         || sent_away(place, peer)
         || !exchange(peer)
