@@ -134,7 +134,7 @@ impl World {
     }
 
     /// A place learns the present address of another: it gives the old one up, as one does with a new map.
-    fn learn(&mut self, place: usize, other: usize) {
+    fn learn(&self, place: usize, other: usize) {
         let (old, new) = (self.ledger().known[place][other], self.addresses[other]);
         if old == new {
             return;
