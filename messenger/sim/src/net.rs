@@ -146,13 +146,7 @@ impl Net {
     pub fn turn(&mut self) -> bool {
         let mut moved = false;
         for at in 0..self.nodes.len() {
-            for session in self.nodes[at].take_dials() {
-                let node = Arc::clone(&self.nodes[at]);
-                let at = self.actor(node, Some(Arc::clone(&session)), 0);
-                session.attach(self.actors[at].id, Arc::clone(&self.actors[at].told) as _);
-                self.step(at);
-                moved = true;
-            }
+            moved |= self.take_dials(at);
         }
         while let Some(at) = self.arrivals.iter().position(|arrival| arrival.at <= self.now) {
             let arrival = self.arrivals.remove(at);
@@ -171,6 +165,26 @@ impl Net {
             self.actors.retain(|actor| !actor.is_over());
         }
         moved
+    }
+
+    /// Gives the sessions of a node that want to dial an actor each.
+    fn take_dials(&mut self, at: usize) -> bool {
+        let dials = self.nodes[at].take_dials();
+        if dials.is_empty() {
+            return false;
+        }
+        if self.weather.as_mut().is_some_and(|weather| weather.swaps()) {
+            // Others get in between the wish and its fulfilment.
+            self.nodes[at].put_dials(dials);
+            return true;
+        }
+        for session in dials {
+            let node = Arc::clone(&self.nodes[at]);
+            let at = self.actor(node, Some(Arc::clone(&session)), 0);
+            session.attach(self.actors[at].id, Arc::clone(&self.actors[at].told) as _);
+            self.step(at);
+        }
+        true
     }
 
     fn dispatch(&mut self, at: usize) -> bool {

@@ -66,6 +66,11 @@ impl Node {
         std::mem::take(&mut *self.dials.lock().unwrap())
     }
 
+    /// Leaves sessions for the next [`Node::take_dials`].
+    pub(crate) fn put_dials(&self, dials: Vec<Arc<Session>>) {
+        *self.dials.lock().unwrap() = dials;
+    }
+
     /// Transaction ids of the messages received, in order.
     pub fn tids(&self) -> Vec<u64> {
         self.received.lock().unwrap().iter().map(|(tid, _)| *tid).collect()

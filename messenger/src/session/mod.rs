@@ -227,10 +227,11 @@ impl Session {
 
     // What the stack asks.
 
-    /// Gives the session a driver, numbered `id` by [`Core::next_id`].
+    /// Gives a session that wants to dial a driver, numbered `id` by [`Core::next_id`]; not if the peer's own link took the
+    /// session over in the meantime and brought one. Then there is nothing to do for this one: see [`Session::step`].
     pub fn attach(&self, id: u64, driver: Arc<dyn Driver>) {
         let mut state = self.lock();
-        if state.phase != Phase::Closed {
+        if state.phase != Phase::Closed && state.driver.is_none() {
             state.driver = Some((id, driver));
         }
     }

@@ -65,6 +65,11 @@ impl App {
             (Down::Address | Down::All, Some(peer)) => hand.mark_down(peer, how),
             _ => hand.mark_down_handle(on),
         }
+        if let Some(peer) = peer
+            && self.ledger().hits(500)
+        {
+            hand.send(peer, 1);
+        }
     }
 
     /// Notes something that happened to a connection, and lets the application act on it by chance.

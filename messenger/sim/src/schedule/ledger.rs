@@ -293,7 +293,8 @@ impl Ledger {
     /// Whether what arrived on one connection may arrive once more on another: the receiver forgot the session, and the
     /// sender's policy does not notice.
     fn may_repeat(&self, from: usize, before: usize, now: usize) -> bool {
-        let forgotten = self.handles[before].ended.is_some() || self.handles[before].may_reset;
+        let receiver = &self.handles[before];
+        let forgotten = receiver.ended.is_some() || receiver.may_reset || receiver.disposable;
         let resetcheck = self.setting.places[self.place_of(from)].policy.resetcheck;
         before != now && forgotten && !resetcheck
     }
