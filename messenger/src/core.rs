@@ -48,6 +48,7 @@ pub struct Core {
     /// What waits in the local queue, in bytes.
     local_bytes: AtomicU64,
     dispatch_throttle: Arc<Throttle>,
+    arriving_throttle: Arc<Throttle>,
     loopback: Mutex<Option<Arc<Session>>>,
     counters: Counters,
     global_seq: Mutex<u32>,
@@ -90,6 +91,7 @@ impl Core {
             local_queue: QueueThread::new("ms_local", VecDeque::new(), by_hand),
             local_bytes: AtomicU64::new(0),
             dispatch_throttle: Throttle::new(config.ms_dispatch_throttle_bytes),
+            arriving_throttle: Throttle::new(config.ms_dispatch_throttle_bytes),
             loopback: Mutex::default(),
             counters: Counters::default(),
             global_seq: Mutex::new(0),
@@ -202,6 +204,17 @@ impl Core {
 
     pub(crate) fn local_bytes(&self) -> &AtomicU64 {
         &self.local_bytes
+    }
+
+    /// What bounds the messages that have begun to arrive, and that no read buffer holds.
+    pub(crate) fn arriving_throttle(&self) -> Arc<Throttle> {
+        Arc::clone(&self.arriving_throttle)
+    }
+
+    /// Payload bytes of the messages that have begun to arrive, as announced.
+    #[must_use]
+    pub fn arriving_bytes(&self) -> u64 {
+        self.arriving_throttle.taken()
     }
 
     /// What bounds the messages received and not yet dispatched.

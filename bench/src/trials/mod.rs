@@ -7,7 +7,7 @@
 //! | `abuse` | peers that stall, lie and flood: good peers hardly notice, memory stays bounded |
 //! | `leaks` | thousands of connects and drops: files, threads and memory come back |
 //!
-//! Each uses [`node`]s, which are processes of this program with one side's messengers. A trial ends with
+//! Each uses [nodes](mod@node), which are processes of this program with one side's messengers. A trial ends with
 //! [`Exit::Broken`](crate::exit::Exit) when a promise was broken. docs/TRIALS.md says how to read the output.
 
 mod abuse;

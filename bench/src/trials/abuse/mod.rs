@@ -116,7 +116,7 @@ fn run(args: &AbuseArgs, seed: u64) -> Result<Exit, Halt> {
     }
     let headline = format!(
         "abuse: {GOOD} good peers ping-pong while {} strangers come in {:.1} s, {} rounds of a control in which as many open \
-         a session and say nothing, and of the abuse, seed {seed}\nbounds of memory: ms_dispatch_throttle_bytes {} MiB, ms_out_queue_max_bytes \
+         a session and say nothing, and of the abuse, seed {seed}\nbounds of memory: twice ms_dispatch_throttle_bytes {} MiB, ms_out_queue_max_bytes \
          {} MiB for each that does not read, and what each connection and thread costs",
         args.connections,
         args.duration.as_secs_f64(),

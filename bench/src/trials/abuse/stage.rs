@@ -16,7 +16,7 @@ const NEWCOMERS: u32 = 4;
 /// Payload bytes of good peers: small messages, whose round trips show every delay.
 const BYTES: (u64, u64) = (64, 256);
 
-/// Received and undispatched bytes of the server (`ms_dispatch_throttle_bytes`).
+/// Received and undispatched bytes of the server, and as many of messages that are arriving (`ms_dispatch_throttle_bytes`).
 pub(super) const DISPATCH_BYTES: u64 = 64 << 20;
 
 /// Queued bytes of each connection of the server (`ms_out_queue_max_bytes`).
@@ -82,7 +82,7 @@ impl Setting {
         let connections = u64::from(connections);
         let threads = connections * self.kind.serve_need().threads_per_peer;
         let queues = if self.phase == Phase::Deaf { connections * QUEUE_BYTES } else { 0 };
-        DISPATCH_BYTES + queues + connections * CONNECTION_BYTES + threads * THREAD_BYTES + SLACK_BYTES
+        2 * DISPATCH_BYTES + queues + connections * CONNECTION_BYTES + threads * THREAD_BYTES + SLACK_BYTES
     }
 
     fn spec(&self, kind: Kind, peers: u32, role: Role) -> Spec {
