@@ -44,6 +44,28 @@ fn a_peer_that_continues_a_session_marked_disposable_is_told_to_start_over() {
     assert_eq!((node.tids(), node.events()), (vec![1], vec![Seen::Accept, Seen::RemoteReset, Seen::Accept]));
 }
 
+#[test]
+fn a_session_marked_disposable_is_reset_with_the_peers_even_if_the_link_breaks_before_it_opens() {
+    let mut net = Net::new();
+    let node = net.node(EntityName::osd(1), NODE, Policy::lossless_peer());
+    net.play(PEER);
+    let first = Connector::dial(&mut net, &node, addr(PEER, 0));
+    first.open(&mut net, connect(1, 0), 0);
+    let connection = node.connections()[0].clone();
+    node.send_all(&connection, [1]);
+    connection.mark_disposable();
+    let again = Connector::dial(&mut net, &node, addr(PEER, 0));
+    assert_eq!(again.ask(&mut net, &connect(2, 2)).0.tag, tag::RESETSESSION);
+    net.cut(again.wire);
+    net.run();
+    // The peer has forgotten what it received, so message 1 must not be sent once more.
+    let third = Connector::dial(&mut net, &node, addr(PEER, 0));
+    assert_eq!(third.ask(&mut net, &connect(3, 0)).0.connect_seq, 1);
+    third.open(&mut net, connect(3, 1), 0);
+    assert_eq!(net.read(third.wire, 0), [0u8; 0]);
+    assert_eq!(node.stats().msgr_drop_reset_messages, 1);
+}
+
 /// A node that has dialled `peer` with a message queued, and the peer's own dial with a connect_seq of 2: the peer has
 /// answered SEQ, but its end of that link broke before the node read the answer.
 fn crossed(peer: &str) -> (Net, Arc<Node>, Acceptor, Connector, ConnectReply) {

@@ -28,7 +28,10 @@ pub(crate) struct Opening {
 /// What a connect is answered with.
 pub(crate) enum Answer {
     Open(Opening),
-    Reset,
+    Reset {
+        /// Set when the link has taken this session over, to be opened by its next connect.
+        reserved: Option<(Arc<Session>, u64)>,
+    },
     Wait,
     RetryGlobal {
         global_seq: u32,
@@ -81,7 +84,7 @@ impl Core {
         let existing = if policy.is_anonymous() { None } else { registry.by_addr(&peer) };
         let Some(session) = existing else {
             if !policy.is_anonymous() && table::unknown(connect) == Verdict::ResetSession {
-                return Answer::Reset;
+                return Answer::Reset { reserved: None };
             }
             let register = !policy.is_anonymous();
             let session = Session::new(self, kind, State::new(Phase::Accepting, policy, peer));
@@ -91,39 +94,42 @@ impl Core {
             return open(&session, &mut state, connect);
         };
         let mut state = session.lock();
-        let (session_reset, hard_reset) = match table::known(&state, connect, policy.resetcheck, &self.my_addr()) {
-            Verdict::Open => {
-                drop(state);
-                let fresh = Session::new(self, kind, State::new(Phase::Accepting, policy, peer));
-                registry.insert(&fresh, Some(peer));
-                let mut state = fresh.lock();
-                state.driver = Some((driver.0, Arc::clone(&driver.1)));
-                return open(&fresh, &mut state, connect);
-            }
-            Verdict::ResetSession => {
-                // Our own attempt may have been answered already, out of the session that the peer is told to forget.
-                state.dial_is_void |= state.dialling;
-                return Answer::Reset;
-            }
-            Verdict::RetryGlobal => {
-                return Answer::RetryGlobal { global_seq: state.peer_global_seq, reserved: None };
-            }
-            Verdict::RetrySession => {
-                return Answer::RetrySession { connect_seq: state.connect_seq.wrapping_add(1) };
-            }
-            Verdict::Wait => {
-                // Our own attempt wins: see to it that it goes on now.
-                state.not_before = None;
-                let driver = state.driver.clone();
-                drop(state);
-                drop(registry);
-                if let Some((_, driver)) = driver {
-                    driver.step();
+        let (session_reset, hard_reset, peer_continues) =
+            match table::known(&state, connect, policy.resetcheck, &self.my_addr()) {
+                Verdict::Open => {
+                    drop(state);
+                    let fresh = Session::new(self, kind, State::new(Phase::Accepting, policy, peer));
+                    registry.insert(&fresh, Some(peer));
+                    let mut state = fresh.lock();
+                    state.driver = Some((driver.0, Arc::clone(&driver.1)));
+                    return open(&fresh, &mut state, connect);
                 }
-                return Answer::Wait;
-            }
-            Verdict::Replace { session_reset, hard_reset } => (session_reset, hard_reset),
-        };
+                Verdict::ResetSession => {
+                    // Our own attempt may have been answered already, out of the session that the peer is told to forget.
+                    state.dial_is_void |= state.dialling;
+                    return Answer::Reset { reserved: None };
+                }
+                Verdict::RetryGlobal => {
+                    return Answer::RetryGlobal { global_seq: state.peer_global_seq, reserved: None };
+                }
+                Verdict::RetrySession => {
+                    return Answer::RetrySession { connect_seq: state.connect_seq.wrapping_add(1) };
+                }
+                Verdict::Wait => {
+                    // Our own attempt wins: see to it that it goes on now.
+                    state.not_before = None;
+                    let driver = state.driver.clone();
+                    drop(state);
+                    drop(registry);
+                    if let Some((_, driver)) = driver {
+                        driver.step();
+                    }
+                    return Answer::Wait;
+                }
+                Verdict::Replace { session_reset, hard_reset, peer_continues } => {
+                    (session_reset, hard_reset, peer_continues)
+                }
+            };
         let mut replaced = Replaced {
             session: Arc::clone(&session),
             old_driver: state.driver.replace((driver.0, Arc::clone(&driver.1))),
@@ -141,11 +147,12 @@ impl Core {
         state.enter(Phase::Accepting);
         state.reserved_by = Some(driver.0);
         session.publish(&state);
-        let generation = state.generation;
-        let answer = if matches!(state.in_seq, InSeq::Home(_)) {
+        let reserved = Some((Arc::clone(&session), state.generation));
+        let answer = if peer_continues {
+            Answer::Reset { reserved }
+        } else if matches!(state.in_seq, InSeq::Home(_)) {
             open(&session, &mut state, connect)
         } else {
-            let reserved = Some((Arc::clone(&session), generation));
             Answer::RetryGlobal { global_seq: state.peer_global_seq, reserved }
         };
         drop(state);

@@ -212,7 +212,12 @@ impl Acceptor {
         let since = self.asked_again.unwrap_or(driver.0);
         let answer = core.accept(driver, self.reserved.as_ref(), kind, peer, connect, policy, since);
         Ok(match answer {
-            Answer::Reset => tag::RESETSESSION,
+            Answer::Reset { reserved } => {
+                if reserved.is_some() {
+                    self.reserved = reserved;
+                }
+                tag::RESETSESSION
+            }
             Answer::Wait => tag::WAIT,
             Answer::RetryGlobal { global_seq, reserved } => {
                 if reserved.is_some() {

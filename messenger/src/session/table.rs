@@ -27,6 +27,8 @@ pub(crate) enum Verdict {
         session_reset: bool,
         /// The peer started over: answer READY, so that it is not told of sequence numbers it never had.
         hard_reset: bool,
+        /// The peer continues what is dropped: answer RESETSESSION first.
+        peer_continues: bool,
     },
 }
 
@@ -42,7 +44,7 @@ fn fresh(connect: &Connect) -> Verdict {
 
 /// The verdict when `existing` is registered for the peer.
 pub(crate) fn known(existing: &State, connect: &Connect, resetcheck: bool, my_addr: &EntityAddr) -> Verdict {
-    const TAKE_OVER: Verdict = Verdict::Replace { session_reset: false, hard_reset: false };
+    const TAKE_OVER: Verdict = Verdict::Replace { session_reset: false, hard_reset: false, peer_continues: false };
     let (theirs, ours) = (connect.connect_seq, existing.connect_seq);
     // A fresh side cannot number on from a peer that does not say what it has received.
     let common = connect.features & existing.policy.features_supported;
@@ -58,13 +60,13 @@ pub(crate) fn known(existing: &State, connect: &Connect, resetcheck: bool, my_ad
     }
     if existing.policy.lossy {
         // A peer that continues it was never told that this side keeps nothing: it would send again what arrived.
-        let reset = Verdict::Replace { session_reset: true, hard_reset: false };
-        return row(b'f', if theirs > 0 { Verdict::ResetSession } else { reset });
+        let peer_continues = theirs > 0;
+        return row(b'f', Verdict::Replace { session_reset: true, hard_reset: false, peer_continues });
     }
     if theirs == 0 && ours > 0 {
         // Only what opened can have been forgotten; otherwise the peer merely missed the reply, and asks again.
         let (session_reset, hard_reset) = (resetcheck && existing.opened, existing.opened);
-        return row(b'g', Verdict::Replace { session_reset, hard_reset });
+        return row(b'g', Verdict::Replace { session_reset, hard_reset, peer_continues: false });
     }
     if theirs < ours {
         return row(b'h', Verdict::RetrySession);

@@ -208,7 +208,7 @@ impl World {
     }
 
     /// An application ends what it has marked disposable, and what leads to an address that is no more.
-    fn drop_what_is_of_no_use(&self, place: usize) {
+    pub(crate) fn drop_what_is_of_no_use(&self, place: usize) {
         let Some(hand) = self.hand(place) else { return };
         let useless: Vec<usize> = {
             let ledger = self.ledger();

@@ -117,6 +117,8 @@ impl World {
         }
         self.heal();
         self.settle(false)?;
+        // What came late may lead to an address that is no more.
+        (0..self.nodes.len()).for_each(|place| self.drop_what_is_of_no_use(place));
         // Who rests has nothing to send; who has forgotten or been forgotten finds out by sending.
         self.greet_all();
         self.settle(true)?;
