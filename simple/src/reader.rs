@@ -119,7 +119,14 @@ impl<F: FnOnce(Open) -> Result<(), Cause>> Reader<'_, F> {
                 return Err(cause);
             }
             self.arm()?;
-            let progress = self.go_on(waiting)?;
+            let progress = match self.go_on(waiting) {
+                Ok(progress) => progress,
+                Err(cause) => {
+                    // A reply that says why may be waiting; the link is over whether or not it can be written.
+                    let _ = self.write_output();
+                    return Err(cause);
+                }
+            };
             waiting = progress.waiting;
             if progress.opened {
                 self.write_output()?;

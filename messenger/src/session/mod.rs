@@ -92,7 +92,8 @@ impl Session {
     }
 
     pub(crate) fn new_loopback(core: &Arc<Core>) -> Arc<Session> {
-        let state = State::new(Phase::Open, Policy::default(), core.my_addr());
+        let mut state = State::new(Phase::Open, Policy::default(), core.my_addr());
+        state.features = state.policy.features_supported;
         Session::with(core, core.my_name().kind, state, true)
     }
 
