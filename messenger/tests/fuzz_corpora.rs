@@ -1,4 +1,4 @@
-//! Every input that the fuzzer kept, run once more, without the fuzzer.
+//! Every input that the fuzzer kept, and those written by hand for it to begin with, without the fuzzer.
 #![allow(clippy::unwrap_used)] // in helpers as in tests
 
 use std::fs;
@@ -6,9 +6,9 @@ use std::path::Path;
 
 use msgr_sim::fuzz;
 
-/// Runs `target` with every input of its corpus, which must not be empty.
-fn replay(name: &str, target: fn(&[u8])) {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(name);
+/// Runs `target` with every input below `fuzz/` in `dir`, which must not be empty.
+fn replay(dir: &str, target: fn(&[u8])) {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz").join(dir);
     let mut inputs: Vec<_> = fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert!(!inputs.is_empty(), "{} is empty", dir.display());
     inputs.sort();
@@ -22,20 +22,25 @@ fn replay(name: &str, target: fn(&[u8])) {
 
 #[test]
 fn the_decoder_stands_its_corpus() {
-    replay("decoder", fuzz::decoder);
+    replay("corpus/decoder", fuzz::decoder);
 }
 
 #[test]
 fn the_acceptor_stands_its_corpus() {
-    replay("acceptor", fuzz::acceptor);
+    replay("corpus/acceptor", fuzz::acceptor);
 }
 
 #[test]
 fn the_connector_stands_its_corpus() {
-    replay("connector", fuzz::connector);
+    replay("corpus/connector", fuzz::connector);
 }
 
 #[test]
 fn sessions_stand_their_corpus() {
-    replay("session", fuzz::session);
+    replay("corpus/session", fuzz::session);
+}
+
+#[test]
+fn sessions_go_as_scripted() {
+    replay("seeds/session", fuzz::session);
 }

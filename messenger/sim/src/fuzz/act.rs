@@ -161,13 +161,20 @@ fn handshake(stage: &mut Stage, source: &mut Source, at: usize) {
 fn frames(stage: &mut Stage, source: &mut Source, at: usize) {
     let Some(ear) = stage.ears.get_mut(at) else { return };
     let features = ear.features();
-    let mut all = Vec::new();
+    let (mut all, mut honest) = (Vec::new(), ear.is_open);
     for _ in 0..=source.below(6) {
         let (bytes, whole) = build::frame(source, ear.next_seq, features);
         ear.next_seq += u64::from(whole);
+        honest &= whole;
         all.extend(bytes);
     }
-    stage.say(at, &all);
+    let next_seq = ear.next_seq;
+    if honest {
+        stage.say_honestly(at, &all);
+        stage.must_have(at, next_seq);
+    } else {
+        stage.say(at, &all);
+    }
 }
 
 /// The peer opens a session as a real one would, as opening number `connect_seq` if it dialled.
@@ -176,23 +183,24 @@ fn open(stage: &mut Stage, at: usize, connect_seq: u32) {
     match ear.role {
         Role::Acceptor(mine) => {
             if ear.is_silent {
-                stage.say(at, &greeting(&mine, &addr("10.0.0.1:6800", 0)));
+                stage.say_honestly(at, &greeting(&mine, &addr("10.0.0.1:6800", 0)));
             }
             let connect_seq = stage.ears[at].connect_seq;
-            stage.say(at, &accepting(connect_seq, 0));
+            stage.say_honestly(at, &accepting(connect_seq, 0));
         }
         Role::Connector => {
             if ear.is_silent {
-                stage.say(at, &hello(&peer(0)));
+                stage.say_honestly(at, &hello(&peer(0)));
             }
             let mut asked = connect(1, connect_seq);
             for _ in 0..ASKS_MAX {
-                stage.say(at, &asked.emit());
+                stage.say_honestly(at, &asked.emit());
                 let ear = &stage.ears[at];
                 if ear.is_open {
-                    stage.say(at, &[0; 8]);
-                    return;
+                    return stage.say_honestly(at, &[0; 8]);
                 }
+                let (tag, times) = ear.replied;
+                assert!(times < 3 || tag != tag::RETRY_SESSION, "the node wants another connect_seq again and again");
                 (asked.global_seq, asked.connect_seq) = (ear.global_seq.saturating_add(1), ear.connect_seq);
                 // It may want to be left alone for a while.
                 stage.pass(Duration::from_millis(20));

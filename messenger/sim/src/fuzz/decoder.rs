@@ -18,8 +18,8 @@ use crate::{Node, Told};
 const STREAM_MAX: usize = 512 << 10;
 /// Frames of a stream at most.
 const FRAMES_MAX: usize = 64;
-/// Streams up to this long are also received byte by byte.
-const BYTEWISE_MAX: usize = 4 << 10;
+/// Pieces of a stream at most.
+const PIECES_MAX: usize = 4 << 10;
 /// What a receive half may hold besides twice what it was given: its first allocation for a large body, a read buffer of
 /// full size, and the events.
 const MEMORY_MAX: usize = (256 + 2 * 128 + 256) << 10;
@@ -61,8 +61,13 @@ pub(super) fn run(mut source: Source, live: &dyn Fn() -> usize) {
     let at_once = push(&stream, &[usize::MAX], features, &config, live);
     let number = |event: &Event| if let Event::Message(seq, ..) = event { *seq } else { 0 };
     assert!(messages(&at_once).map(number).is_sorted_by(|a, b| a < b), "out of order: {at_once:?}");
+    for event in messages(&at_once) {
+        let Event::Message(_, _, [front, middle, data]) = event else { unreachable!() };
+        let front_max = config.ms_max_front_bytes as usize;
+        assert!(front.len().max(middle.len()) <= front_max && data.len() <= config.ms_max_data_bytes as usize);
+    }
     assert_eq!(push(&stream, &pieces, features, &config, live), at_once, "pushed in pieces of {pieces:?}");
-    if stream.len() <= BYTEWISE_MAX {
+    if stream.len() <= PIECES_MAX {
         assert_eq!(push(&stream, &[1], features, &config, live), at_once, "pushed byte by byte");
     }
     let (read, error) = read(&stream, &pieces, features, &config, live);
@@ -81,9 +86,9 @@ fn event(message: Message) -> Event {
     Event::Message(message.seq, message.kind, sections)
 }
 
-/// Cuts a stream into pieces of these lengths, round and round.
+/// Cuts a stream into pieces of these lengths, round and round, and leaves the rest in one after very many.
 fn cut<'a>(mut stream: &'a [u8], pieces: &'a [usize]) -> impl Iterator<Item = &'a [u8]> {
-    pieces.iter().cycle().map_while(move |len| {
+    pieces.iter().cycle().take(PIECES_MAX).chain([&usize::MAX]).map_while(move |len| {
         let (piece, rest) = stream.split_at(stream.len().min(*len));
         stream = rest;
         (!piece.is_empty()).then_some(piece)

@@ -36,7 +36,7 @@ enum Phase {
 pub(super) struct Opening {
     /// What the node said that it had received.
     pub(super) announced: Option<u64>,
-    /// The peer started over, or the session keeps nothing.
+    /// The peer started over, or the session keeps nothing: there is nothing that was received.
     pub(super) starts_over: bool,
 }
 
@@ -60,6 +60,12 @@ pub(super) struct Ear {
     pub(super) next_seq: u64,
     /// The peer has said nothing yet.
     pub(super) is_silent: bool,
+    /// The peer has said nothing but what a peer should.
+    pub(super) is_honest: bool,
+    /// Number of the first message that the node sent.
+    pub(super) first_seq: Option<u64>,
+    /// Tag of the node's last reply, and how often it gave that in a row.
+    pub(super) replied: (u8, usize),
     /// Whether frames are the next thing to say.
     pub(super) is_open: bool,
     /// The peer asked to forget a session, and was understood.
@@ -73,6 +79,8 @@ pub(super) struct Ear {
     last_seq: Option<u64>,
     /// A connect of the node's waits for its reply.
     asked: bool,
+    /// The node was told on this wire that its session is not known.
+    forgot: bool,
     checks_crc: bool,
 }
 
@@ -89,6 +97,9 @@ impl Ear {
             connect_seq: 0,
             global_seq: 0,
             is_silent: true,
+            is_honest: true,
+            first_seq: None,
+            replied: (0, 0),
             next_seq: 1,
             is_open: false,
             reset: false,
@@ -98,6 +109,7 @@ impl Ear {
             features: 0,
             last_seq: None,
             asked: false,
+            forgot: false,
             checks_crc,
         }
     }
@@ -177,6 +189,7 @@ impl Ear {
             _ => connect.connect_seq,
         };
         self.global_seq = reply.global_seq;
+        self.replied = (reply.tag, if self.replied.0 == reply.tag { self.replied.1 + 1 } else { 1 });
         self.reset |= connect.connect_seq == 0;
         if matches!(reply.tag, tag::SEQ | tag::READY) {
             let announced = bytes.last_chunk().filter(|_| reply.tag == tag::SEQ).map(|raw| u64::from_le_bytes(*raw));
@@ -196,6 +209,7 @@ impl Ear {
             }
             self.said.drain(..whole);
             self.reset |= reply.tag == tag::RESETSESSION;
+            self.forgot |= reply.tag == tag::RESETSESSION;
             self.asked = false;
             match reply.tag {
                 tag::READY => self.opens(reply.features, None, reply.lossy),
@@ -222,7 +236,7 @@ impl Ear {
     fn in_seq(&mut self) -> bool {
         let Some(raw) = self.heard.first_chunk().copied() else { return false };
         self.take(8);
-        self.opens(self.features, Some(u64::from_le_bytes(raw)), false);
+        self.opens(self.features, Some(u64::from_le_bytes(raw)), self.forgot);
         true
     }
 
@@ -251,6 +265,7 @@ impl Ear {
                 let expected = self.last_seq.map_or(header.seq, |last| last + 1);
                 assert_eq!(header.seq, expected, "the node skips or repeats a number");
                 self.last_seq = Some(header.seq);
+                self.first_seq.get_or_insert(header.seq);
                 len
             }
             tag::ACK | tag::KEEPALIVE2 | tag::KEEPALIVE2_ACK => {

@@ -40,6 +40,8 @@ pub(super) struct Stage {
     last: HashMap<u64, Option<u64>>,
     /// Peers that asked to forget a session since one last opened.
     resets: HashSet<EntityAddr>,
+    /// Peers that ever said something that a peer does not, or started over.
+    strange: HashSet<EntityAddr>,
     /// Whether messages are delivered in the moment in which they are received.
     delivers_at_once: bool,
     /// All peers share a small budget for undispatched bytes, so one that announces a message and does not send it holds
@@ -120,6 +122,7 @@ impl Stage {
             throttle,
             last: HashMap::new(),
             resets: HashSet::new(),
+            strange: HashSet::new(),
             delivers_at_once: !delays,
             scarce,
             checks_crc: config.ms_crc_header,
@@ -140,8 +143,16 @@ impl Stage {
         self.ears.len() - 1
     }
 
-    /// Writes as the peer of a wire.
+    /// Writes as the peer of a wire, something that a peer may not say just then.
     pub(super) fn say(&mut self, ear: usize, bytes: &[u8]) {
+        let Some(known) = self.ears.get_mut(ear) else { return };
+        known.is_honest = false;
+        self.strange.extend(known.peer);
+        self.say_honestly(ear, bytes);
+    }
+
+    /// Writes as the peer of a wire, what a peer should.
+    pub(super) fn say_honestly(&mut self, ear: usize, bytes: &[u8]) {
         let Some(ear) = self.ears.get_mut(ear) else { return };
         ear.say(bytes);
         self.net.write(ear.wire, ear.side(), bytes);
@@ -199,6 +210,14 @@ impl Stage {
         for note in self.watch.take_notes() {
             self.account(note);
         }
+        for ear in &self.ears {
+            // Whoever acknowledges nothing gets everything again.
+            if let Some((first, peer)) = ear.first_seq.zip(ear.peer)
+                && !self.strange.contains(&peer)
+            {
+                assert_eq!(first, 1, "the node does not replay from the start");
+            }
+        }
         if self.delivers_at_once {
             for ear in &self.ears {
                 let last = ear.connection.and_then(|id| self.last.get(&id).copied().flatten());
@@ -219,6 +238,9 @@ impl Stage {
                     ear.connection = known.then_some(id);
                 }
                 let starts_over = self.resets.remove(&peer);
+                if starts_over && self.last.contains_key(&id) {
+                    self.strange.insert(peer);
+                }
                 let last = opening.filter(|_| known).and_then(|opening| self.announced(id, opening, starts_over));
                 self.last.insert(id, last);
             }
@@ -234,25 +256,35 @@ impl Stage {
     }
 
     /// Checks what the node says that it has received when a session opens; returns it.
-    fn announced(&self, id: u64, opening: Opening, starts_over: bool) -> Option<u64> {
-        let starts_over = starts_over || opening.starts_over;
+    fn announced(&self, id: u64, opening: Opening, may_start_over: bool) -> Option<u64> {
         let last = self.last.get(&id).copied();
         match (opening.announced, last) {
-            // A session of its own.
+            (Some(announced), _) if opening.starts_over => assert_eq!(announced, 0, "it should have started over"),
             (announced, None) => assert_eq!(announced.unwrap_or(0), 0, "a new session has received something"),
             (Some(announced), Some(Some(last))) if self.delivers_at_once => {
                 assert!(
-                    announced == last || starts_over && announced == 0,
-                    "{announced} announced, {last} received, starts over: {starts_over}"
+                    announced == last || may_start_over && announced == 0,
+                    "{announced} announced, {last} received, may start over: {may_start_over}"
                 );
             }
             _ => {}
         }
         match opening.announced {
-            None if starts_over => None,
+            None if may_start_over || opening.starts_over => None,
             None => last.flatten().or(Some(0)),
             announced => announced,
         }
+    }
+
+    /// An honest peer has sent all messages before this number: they must have been received.
+    pub(super) fn must_have(&self, ear: usize, next_seq: u64) {
+        let Some(ear) = self.ears.get(ear).filter(|ear| ear.is_honest && !self.net.is_cut(ear.wire)) else { return };
+        let (Some(id), true) = (ear.connection, self.delivers_at_once && !self.scarce && self.throttle.is_none())
+        else {
+            return;
+        };
+        let last = self.last.get(&id).copied().flatten();
+        assert!(last.is_none_or(|last| last + 1 == next_seq), "{last:?} received of what comes before {next_seq}");
     }
 
     /// The end: all is let go, time passes, the node ends, and nothing is left.
