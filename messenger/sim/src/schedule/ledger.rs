@@ -296,7 +296,8 @@ impl Ledger {
         let receiver = &self.handles[before];
         let forgotten = receiver.ended.is_some() || receiver.may_reset || receiver.disposable;
         let resetcheck = self.setting.places[self.place_of(from)].policy.resetcheck;
-        before != now && forgotten && !resetcheck
+        // One that was disposable may have been reset in place.
+        (before != now || receiver.disposable) && forgotten && !resetcheck
     }
 
     /// A message was given to a dispatcher.
@@ -329,6 +330,9 @@ impl Ledger {
             last.len() - 1
         });
         let before = last[at].3[usize::from(dispatched)].replace(number);
+        if self.may_repeat(from, on, on) {
+            return;
+        }
         if let Some(before) = before.filter(|before| *before >= number) {
             let what = if dispatched { "is dispatched" } else { "arrives" };
             self.violated(|ledger| format!("{}: message {number} {what} after {before}", ledger.name(from)));
