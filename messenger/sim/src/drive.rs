@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 
 use msgr::Messenger;
 use msgr::session::{Cause, Link, Progress, ReadInto, Refill, Session, Step};
+use msgr::wire::CONNECT_LEN;
 
-use crate::actor::{READING, Told, WRITING, take};
+use crate::actor::{Actor, READING, Told, WRITING, take};
 use crate::interlude;
 use crate::net::{Arrival, Net};
+use crate::node::Node;
 use crate::wire::Found;
 use crate::working;
 
@@ -239,6 +241,26 @@ impl Net {
         });
         self.actors[guest].link = Some(visitor);
         (outcome, Some((guest, visit)))
+    }
+
+    /// Lets the application at `node` act while a peer asks to connect: in the middle of it, that link works. False when
+    /// nobody asks now.
+    pub(crate) fn ambush(&mut self, node: &Arc<Node>, act: impl FnOnce()) -> bool {
+        let asks = |at: &usize| {
+            let actor = &self.actors[*at];
+            let link = actor.link.as_ref().filter(|link| link.session().is_none());
+            link.is_some() && Arc::ptr_eq(&actor.node, node) && !actor.waiting && self.brings_connect(actor)
+        };
+        let Some(caller) = (0..self.actors.len()).find(asks) else { return false };
+        let guest = self.fill(caller).then_some(caller);
+        let ((), visited) = self.beside(guest, act);
+        self.follow_guest(visited);
+        true
+    }
+
+    /// Whether a connect is in what an accepted link is to read.
+    fn brings_connect(&self, actor: &Actor) -> bool {
+        actor.side == 1 && self.wires[actor.wire].unread(1).len() >= CONNECT_LEN
     }
 
     fn follow_guest(&mut self, visited: Option<Visit>) {
