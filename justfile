@@ -18,6 +18,22 @@ bench *options: build
 speed *options: build
     {{ bench_binary }} speed {{ options }}
 
+# A million messages while sockets fail: none is lost, doubled or out of order (docs/TRIALS.md).
+soak *options: build
+    {{ bench_binary }} soak {{ options }}
+
+# Kills either side again and again: the other hears what its policy promises, and goes on.
+kill *options: build
+    {{ bench_binary }} kill {{ options }}
+
+# Two thousand peers that stall, lie and flood, while good peers hardly notice.
+abuse *options: build
+    {{ bench_binary }} abuse {{ options }}
+
+# Ten thousand connects and drops: files, threads and memory come back.
+leaks *options: build
+    {{ bench_binary }} leaks {{ options }}
+
 # Draws the page of a record again.
 report record="out/run.json" *options: build
     {{ bench_binary }} report {{ record }} {{ options }}
@@ -37,6 +53,10 @@ test: setup
     cargo test --locked --workspace --doc
     cargo test --locked --workspace --all-targets
 
+# Runs the conformance cases against every messenger and prints a table; takes --only, --repeat, --case, --against.
+conformance *options:
+    cargo run --locked --quiet --package msgr-conformance-table -- {{ options }}
+
 # Formatting, lints and documentation, all without a warning, and the licences of the dependencies.
 check:
     cargo fmt --all --check
@@ -48,9 +68,13 @@ check:
 micro *options:
     cargo bench --locked --package msgr --bench protocol -- {{ options }}
 
-# The system packages that test suites need: a browser to open the page in.
+# What a real ceph-mon does with our messengers, row by row.
+interop: setup
+    cargo test --locked --package msgr-conformance --package msgr-simple --package msgr-async --test interop_with_ceph_mon -- --nocapture
+
+# The system packages that test suites need: a browser to open the page in, a Ceph monitor to talk to.
 setup:
-    .ci/packages chromium
+    .ci/packages chromium ceph-mon ceph-common
 
 # A picture of a page, as the README shows it.
 screenshot page="out/index.html" picture="docs/report.png": setup

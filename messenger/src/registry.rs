@@ -13,12 +13,14 @@ pub(crate) struct Registry {
     by_addr: HashMap<EntityAddr, Arc<Session>>,
     by_id: HashMap<u64, Arc<Session>>,
     accepting: HashMap<u64, Arc<dyn Driver>>,
+    /// When a session was last forgotten that had an address, by the count of [`crate::Core::next_id`].
+    forgotten: u64,
 }
 
 impl Registry {
-    /// The live session registered under `addr`.
+    /// The session registered under `addr`. It may be closed and about to be removed.
     pub(crate) fn by_addr(&self, addr: &EntityAddr) -> Option<Arc<Session>> {
-        self.by_addr.get(addr).filter(|session| !session.is_closed()).cloned()
+        self.by_addr.get(addr).cloned()
     }
 
     /// Adds a session, under `addr` unless it is anonymous.
@@ -29,12 +31,18 @@ impl Registry {
         self.by_id.insert(session.id(), Arc::clone(session));
     }
 
-    /// Removes a session, unless another one has taken its address meanwhile.
-    pub(crate) fn remove(&mut self, session: &Arc<Session>, addr: &EntityAddr) {
+    /// Removes a session at the count `at`, unless another one has taken its address meanwhile.
+    pub(crate) fn remove(&mut self, session: &Arc<Session>, addr: &EntityAddr, at: u64) {
         self.by_id.remove(&session.id());
         if self.by_addr.get(addr).is_some_and(|other| Arc::ptr_eq(other, session)) {
             self.by_addr.remove(addr);
+            self.forgotten = at;
         }
+    }
+
+    /// Whether a session was forgotten after the count `since`.
+    pub(crate) fn has_forgotten(&self, since: u64) -> bool {
+        since < self.forgotten
     }
 
     /// All sessions, in the order in which they began: what is done to all of them is repeatable.

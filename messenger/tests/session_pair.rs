@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use msgr::wire::{ADDRESS_LEN, BANNER_LEN, CONNECT_LEN, REPLY_LEN, features, tag};
 use msgr::{Config, EntityName, EntityType, Error, Message, Messenger, Policy, Setup};
-use msgr_sim::script::GREETING_LEN;
+use msgr_sim::script::{Connector, GREETING_LEN, addr, connect, message_frame};
 use msgr_sim::{Net, Seen};
 
 const SERVER: &str = "10.0.0.1:6800";
@@ -45,16 +45,17 @@ fn a_fresh_session_opens_with_seq() {
 }
 
 #[test]
-fn without_reconnect_seq_it_opens_with_ready() {
-    let mut net = Net::recording();
-    let server = net.node(EntityName::osd(1), SERVER, Policy::stateful_server());
-    let policy = without(Policy::lossless_client(), features::RECONNECT_SEQ);
-    let client = net.node(EntityName::client(7), CLIENT, policy);
-    let connection = client.connect(&server);
-    client.send_all(&connection, [1]);
-    net.run();
-    assert_eq!(net.transcript(0, 1)[GREETING_LEN], tag::READY);
-    assert_eq!(server.tids(), [1]);
+fn unless_both_sides_have_reconnect_seq_it_opens_with_ready() {
+    for lacking in [[features::RECONNECT_SEQ, 0], [0, features::RECONNECT_SEQ]] {
+        let mut net = Net::recording();
+        let server = net.node(EntityName::osd(1), SERVER, without(Policy::stateful_server(), lacking[0]));
+        let client = net.node(EntityName::client(7), CLIENT, without(Policy::lossless_client(), lacking[1]));
+        let connection = client.connect(&server);
+        client.send_all(&connection, [1]);
+        net.run();
+        assert_eq!(net.transcript(0, 1)[GREETING_LEN], tag::READY);
+        assert_eq!(server.tids(), [1]);
+    }
 }
 
 #[test]
@@ -370,4 +371,26 @@ fn a_shutdown_closes_everything_and_a_restart_begins_afresh() {
     client.send_all(&again, [1]);
     net.run();
     assert_eq!(server.tids(), [1]);
+}
+
+#[test]
+fn a_session_that_the_peer_takes_over_before_its_dial_begins_is_written_by_the_link_that_took_it() {
+    const PEER: &str = "10.0.0.0:6800";
+    let mut net = Net::new();
+    let node = net.node(EntityName::osd(1), SERVER, Policy::lossless_peer_reuse());
+    let other = Connector::dial(&mut net, &node, addr(CLIENT, 0));
+    other.open(&mut net, connect(1, 0), 0);
+    let peer = Connector::dial(&mut net, &node, addr(PEER, 0));
+    node.on_message(|node, _, _| node.send_all(&node.connect_to(EntityType::CLIENT, addr(PEER, 0)).unwrap(), [1]));
+    // One turn: a callback wishes for the connection, and the peer's connect comes before anybody has begun to dial.
+    net.write(other.wire, 0, &message_frame(1, b""));
+    net.write(peer.wire, 0, &connect(1, 0).emit());
+    net.run();
+    assert_eq!(peer.reply(&mut net).0.tag, tag::SEQ);
+    net.write(peer.wire, 0, &[0; 8]);
+    net.run();
+    assert_eq!(net.read(peer.wire, 0).first(), Some(&tag::MSG));
+    node.send_all(&node.connect_to(EntityType::CLIENT, addr(PEER, 0)).unwrap(), [2]);
+    net.run();
+    assert_eq!(net.read(peer.wire, 0).first(), Some(&tag::MSG));
 }

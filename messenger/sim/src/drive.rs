@@ -11,22 +11,29 @@ use crate::actor::{READING, Told, WRITING, take};
 use crate::interlude;
 use crate::net::{Arrival, Net};
 use crate::wire::Found;
+use crate::working;
 
 /// Reads of one actor before the next has its turn.
 const READS_MAX: usize = 8;
 
 type Work = fn(&mut Link, Instant) -> Result<Progress, Cause>;
+/// An actor that worked in the middle of another one's work, and what came of it.
+type Visit = (usize, Result<Progress, Cause>);
 
 impl Net {
     /// Does what the session of an actor without a link wants.
     pub(crate) fn step(&mut self, at: usize) {
+        let lost_open = std::mem::take(&mut self.lost_open);
         let actor = &mut self.actors[at];
         actor.wake = None;
         let Some(session) = &actor.session else { return };
         match session.step(actor.id, self.now) {
             Step::Rest => {}
             Step::Gone => actor.gone = actor.link.is_none(),
-            Step::Until(wake) => actor.wake = Some(wake),
+            Step::Until(wake) => {
+                actor.wake = Some(wake);
+                self.waits_after_open += u64::from(lost_open);
+            }
             Step::Dial(link) => self.dial_with(at, link),
         }
     }
@@ -69,16 +76,22 @@ impl Net {
         if self.actors[at].link.is_some() {
             self.note(|net| format!("{} loses wire {}: {cause:?}", net.who(at), net.actors[at].wire));
         }
+        let guest = self.guest(at);
         let actor = &mut self.actors[at];
+        let was_open = actor.link.as_ref().is_some_and(|link| link.is_open());
+        let mut visited = None;
         if let Some(link) = actor.link.take() {
             let late = self.weather.as_mut().map_or(Duration::ZERO, |weather| weather.half_open());
             self.wires[actor.wire].close(actor.side, self.now, late);
             actor.outbox.clear();
             (actor.transmitting, actor.connecting) = (false, None);
             self.losses.push(cause);
-            link.lost(cause, self.now);
+            let (now, session) = (self.now, working::of(&link));
+            ((), visited) = self.beside(guest, || working::on(session, || link.lost(cause, now)));
         }
+        self.lost_open = was_open;
         self.step(at);
+        self.follow_guest(visited);
     }
 
     /// One actor's turn; false when there was nothing to do.
@@ -207,27 +220,31 @@ impl Net {
     /// Lets an actor's link work, and does what follows from that.
     pub(crate) fn work(&mut self, at: usize, work: Work) {
         let guest = self.guest(at);
-        let actor = &mut self.actors[at];
-        let Some(link) = &mut actor.link else { return };
+        let Some(mut link) = self.actors[at].link.take() else { return };
         let now = self.now;
-        let outcome = match guest {
-            None => work(link, now),
-            Some(guest) => {
-                let mut visitor = self.actors[guest].link.take().unwrap();
-                let host = self.actors[at].link.as_mut().unwrap();
-                let (outcome, (visitor, visit)) = interlude::during(
-                    || work(host, now),
-                    move || {
-                        let visit = visitor.process(now);
-                        (visitor, visit)
-                    },
-                );
-                self.actors[guest].link = Some(visitor);
-                self.follow(guest, visit);
-                outcome
-            }
-        };
+        let (outcome, visited) = self.beside(guest, || working::on(working::of(&link), || work(&mut link, now)));
+        self.actors[at].link = Some(link);
+        self.follow_guest(visited);
         self.follow(at, outcome);
+    }
+
+    /// Lets `host` act and, in the middle of it, the link of the actor `guest`, of which the outcome is returned too.
+    fn beside<A>(&mut self, guest: Option<usize>, host: impl FnOnce() -> A) -> (A, Option<Visit>) {
+        let Some(guest) = guest else { return (host(), None) };
+        let mut visitor = self.actors[guest].link.take().unwrap();
+        let now = self.now;
+        let (outcome, (visitor, visit)) = interlude::during(host, move || {
+            let visit = working::on(working::of(&visitor), || visitor.process(now));
+            (visitor, visit)
+        });
+        self.actors[guest].link = Some(visitor);
+        (outcome, Some((guest, visit)))
+    }
+
+    fn follow_guest(&mut self, visited: Option<Visit>) {
+        if let Some((guest, outcome)) = visited {
+            self.follow(guest, outcome);
+        }
     }
 
     /// Another link of the same messenger that has just read something, to work in the middle of this one's callbacks.

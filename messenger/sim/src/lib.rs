@@ -15,9 +15,11 @@ pub mod fuzz;
 mod interlude;
 mod net;
 mod node;
+pub mod schedule;
 pub mod script;
 mod weather;
 mod wire;
+mod working;
 
 pub use actor::Told;
 pub use net::Net;

@@ -66,6 +66,11 @@ impl Node {
         std::mem::take(&mut *self.dials.lock().unwrap())
     }
 
+    /// Leaves sessions for the next [`Node::take_dials`].
+    pub(crate) fn put_dials(&self, dials: Vec<Arc<Session>>) {
+        *self.dials.lock().unwrap() = dials;
+    }
+
     /// Transaction ids of the messages received, in order.
     pub fn tids(&self) -> Vec<u64> {
         self.received.lock().unwrap().iter().map(|(tid, _)| *tid).collect()
@@ -126,7 +131,15 @@ impl Messenger for Node {
     }
 
     fn rebind(&self, _avoid: &[u16]) -> Result<EntityAddr, Error> {
-        Err(Error::Misuse("nothing listens in memory"))
+        /// As the other messengers do.
+        const NONCE_STEP: u32 = 1_000_000;
+        let old = self.my_addr();
+        let Some(mut address) = old.socket else { return Err(Error::Misuse("rebind follows bind")) };
+        self.mark_down_all();
+        address.set_port(address.port() + 1);
+        let new = EntityAddr::new(address, old.nonce.wrapping_add(NONCE_STEP));
+        self.core.set_addr(new);
+        Ok(new)
     }
 
     fn shutdown(&self) {

@@ -148,7 +148,7 @@ pub(crate) fn spread(rng: &mut Rng, longest: Duration) -> Duration {
 }
 
 /// A size from 1 to `max`, spread likewise; `max` itself every other time.
-fn size(rng: &mut Rng, max: usize) -> usize {
+pub(crate) fn size(rng: &mut Rng, max: usize) -> usize {
     if max == usize::MAX || rng.bool() {
         return max;
     }

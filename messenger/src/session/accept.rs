@@ -28,7 +28,10 @@ pub(crate) struct Opening {
 /// What a connect is answered with.
 pub(crate) enum Answer {
     Open(Opening),
-    Reset,
+    Reset {
+        /// Set when the link has taken this session over, to be opened by its next connect.
+        reserved: Option<(Arc<Session>, u64)>,
+    },
     Wait,
     RetryGlobal {
         global_seq: u32,
@@ -54,7 +57,9 @@ struct Replaced {
 }
 
 impl Core {
-    /// Answers a connect from `peer`. `reserved` is the session this link took over earlier, if any.
+    /// Answers a connect from `peer`. `reserved` is the session this link took over earlier, if any; `since` is the count of
+    /// [`Core::next_id`] since which the connect must have been sent.
+    #[allow(clippy::too_many_arguments)] // one connect, in its parts
     pub(crate) fn accept(
         self: &Arc<Core>,
         driver: &(u64, Arc<dyn Driver>),
@@ -63,6 +68,7 @@ impl Core {
         peer: EntityAddr,
         connect: &Connect,
         policy: Policy,
+        since: u64,
     ) -> Answer {
         if let Some((session, generation)) = reserved {
             return continue_takeover(session, *generation, connect);
@@ -71,10 +77,14 @@ impl Core {
         if self.is_stopping() {
             return Answer::Stale;
         }
+        if !policy.is_anonymous() && !policy.lossy && registry.has_forgotten(since) {
+            // It may be an old attempt, late, of a session of which nothing is left to tell: who is still there asks again.
+            return Answer::RetryGlobal { global_seq: connect.global_seq, reserved: None };
+        }
         let existing = if policy.is_anonymous() { None } else { registry.by_addr(&peer) };
         let Some(session) = existing else {
             if !policy.is_anonymous() && table::unknown(connect) == Verdict::ResetSession {
-                return Answer::Reset;
+                return Answer::Reset { reserved: None };
             }
             let register = !policy.is_anonymous();
             let session = Session::new(self, kind, State::new(Phase::Accepting, policy, peer));
@@ -84,35 +94,42 @@ impl Core {
             return open(&session, &mut state, connect);
         };
         let mut state = session.lock();
-        let (session_reset, hard_reset) = match table::known(&state, connect, policy.resetcheck, &self.my_addr()) {
-            Verdict::Open => {
-                drop(state);
-                let fresh = Session::new(self, kind, State::new(Phase::Accepting, policy, peer));
-                registry.insert(&fresh, Some(peer));
-                let mut state = fresh.lock();
-                state.driver = Some((driver.0, Arc::clone(&driver.1)));
-                return open(&fresh, &mut state, connect);
-            }
-            Verdict::ResetSession => return Answer::Reset,
-            Verdict::RetryGlobal => {
-                return Answer::RetryGlobal { global_seq: state.peer_global_seq, reserved: None };
-            }
-            Verdict::RetrySession => {
-                return Answer::RetrySession { connect_seq: state.connect_seq.wrapping_add(1) };
-            }
-            Verdict::Wait => {
-                // Our own attempt wins: see to it that it goes on now.
-                state.not_before = None;
-                let driver = state.driver.clone();
-                drop(state);
-                drop(registry);
-                if let Some((_, driver)) = driver {
-                    driver.step();
+        let (session_reset, hard_reset, peer_continues) =
+            match table::known(&state, connect, policy.resetcheck, &self.my_addr()) {
+                Verdict::Open => {
+                    drop(state);
+                    let fresh = Session::new(self, kind, State::new(Phase::Accepting, policy, peer));
+                    registry.insert(&fresh, Some(peer));
+                    let mut state = fresh.lock();
+                    state.driver = Some((driver.0, Arc::clone(&driver.1)));
+                    return open(&fresh, &mut state, connect);
                 }
-                return Answer::Wait;
-            }
-            Verdict::Replace { session_reset, hard_reset } => (session_reset, hard_reset),
-        };
+                Verdict::ResetSession => {
+                    // Our own attempt may have been answered already, out of the session that the peer is told to forget.
+                    state.dial_is_void |= state.dialling;
+                    return Answer::Reset { reserved: None };
+                }
+                Verdict::RetryGlobal => {
+                    return Answer::RetryGlobal { global_seq: state.peer_global_seq, reserved: None };
+                }
+                Verdict::RetrySession => {
+                    return Answer::RetrySession { connect_seq: state.connect_seq.wrapping_add(1) };
+                }
+                Verdict::Wait => {
+                    // Our own attempt wins: see to it that it goes on now.
+                    state.not_before = None;
+                    let driver = state.driver.clone();
+                    drop(state);
+                    drop(registry);
+                    if let Some((_, driver)) = driver {
+                        driver.step();
+                    }
+                    return Answer::Wait;
+                }
+                Verdict::Replace { session_reset, hard_reset, peer_continues } => {
+                    (session_reset, hard_reset, peer_continues)
+                }
+            };
         let mut replaced = Replaced {
             session: Arc::clone(&session),
             old_driver: state.driver.replace((driver.0, Arc::clone(&driver.1))),
@@ -122,17 +139,20 @@ impl Core {
         };
         state.drop_link();
         if session_reset {
+            // Only this conversation was lossy, if the policy is not.
+            state.policy.lossy = policy.lossy;
             replaced.lost = Some(state.reset(self.random()));
         }
-        state.reset_from_peer |= hard_reset;
+        state.reset_from_peer = hard_reset;
         state.enter(Phase::Accepting);
         state.reserved_by = Some(driver.0);
         session.publish(&state);
-        let generation = state.generation;
-        let answer = if matches!(state.in_seq, InSeq::Home(_)) {
+        let reserved = Some((Arc::clone(&session), state.generation));
+        let answer = if peer_continues {
+            Answer::Reset { reserved }
+        } else if matches!(state.in_seq, InSeq::Home(_)) {
             open(&session, &mut state, connect)
         } else {
-            let reserved = Some((Arc::clone(&session), generation));
             Answer::RetryGlobal { global_seq: state.peer_global_seq, reserved }
         };
         drop(state);
@@ -174,7 +194,8 @@ fn continue_takeover(session: &Arc<Session>, generation: u64, connect: &Connect)
 
 /// Starts an opening on a session whose receive half is home.
 fn open(session: &Arc<Session>, state: &mut State, connect: &Connect) -> Answer {
-    let exchange = connect.features & features::RECONNECT_SEQ != 0 && !state.reset_from_peer;
+    state.features = state.policy.features_supported & connect.features;
+    let exchange = state.features & features::RECONNECT_SEQ != 0 && !state.reset_from_peer;
     // A peer that merely lacks the exchange replays under its old numbers, by which doubles are recognised.
     if state.reset_from_peer {
         state.in_seq = InSeq::Home(0);
@@ -184,7 +205,6 @@ fn open(session: &Arc<Session>, state: &mut State, connect: &Connect) -> Answer 
     state.reserved_by = None;
     state.connect_seq = connect.connect_seq.wrapping_add(1);
     state.peer_global_seq = connect.global_seq;
-    state.features = state.policy.features_supported & connect.features;
     Answer::Open(Opening {
         session: Arc::clone(session),
         generation: state.generation,

@@ -45,6 +45,8 @@ pub(crate) struct Acceptor {
     connects: u32,
     /// How often it was answered RETRY_GLOBAL.
     retries: u32,
+    /// Count of [`Core::next_id`] when it was last answered so.
+    asked_again: Option<u64>,
     /// Of these, how many the link has paused for, if it had to.
     paused_for: u32,
     reserved: Option<(Arc<Session>, u64)>,
@@ -68,6 +70,7 @@ impl Acceptor {
             peer: None,
             connects: 0,
             retries: 0,
+            asked_again: None,
             paused_for: 0,
             reserved: None,
             opening: None,
@@ -206,15 +209,22 @@ impl Acceptor {
         reply: &mut ConnectReply,
     ) -> Result<u8, Cause> {
         let Some(driver) = driver else { return Err(Cause::Closed) };
-        let answer = core.accept(driver, self.reserved.as_ref(), kind, peer, connect, policy);
+        let since = self.asked_again.unwrap_or(driver.0);
+        let answer = core.accept(driver, self.reserved.as_ref(), kind, peer, connect, policy, since);
         Ok(match answer {
-            Answer::Reset => tag::RESETSESSION,
+            Answer::Reset { reserved } => {
+                if reserved.is_some() {
+                    self.reserved = reserved;
+                }
+                tag::RESETSESSION
+            }
             Answer::Wait => tag::WAIT,
             Answer::RetryGlobal { global_seq, reserved } => {
                 if reserved.is_some() {
                     self.reserved = reserved;
                 }
                 self.retries += 1;
+                self.asked_again = Some(core.next_id());
                 reply.global_seq = global_seq;
                 tag::RETRY_GLOBAL
             }

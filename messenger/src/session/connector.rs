@@ -225,12 +225,15 @@ impl Connector {
     ) -> Result<bool, Cause> {
         let in_seq = self.in_seq;
         let outcome = session.with_link(generation, |state| {
+            if state.dial_is_void {
+                return Err(Cause::Closed);
+            }
             let missing = state.policy.features_required & !reply.features;
             if missing != 0 {
-                return Err(PeerError::LacksFeatures { missing });
+                return Err(PeerError::LacksFeatures { missing }.into());
             }
             if reply.connect_seq != state.connect_seq.wrapping_add(1) {
-                return Err(PeerError::BadReply("the session opens with another connect_seq than asked for"));
+                return Err(PeerError::BadReply("the session opens with another connect_seq than asked for").into());
             }
             state.connect_seq = reply.connect_seq;
             state.peer_global_seq = reply.global_seq;

@@ -48,6 +48,7 @@ use std::time::Instant;
 
 use crate::addr::EntityAddr;
 use crate::core::Core;
+use crate::coverage;
 use crate::entity::{EntityName, EntityType};
 use crate::error::Error;
 use crate::events::Event;
@@ -91,7 +92,8 @@ impl Session {
     }
 
     pub(crate) fn new_loopback(core: &Arc<Core>) -> Arc<Session> {
-        let state = State::new(Phase::Open, Policy::default(), core.my_addr());
+        let mut state = State::new(Phase::Open, Policy::default(), core.my_addr());
+        state.features = state.policy.features_supported;
         Session::with(core, core.my_name().kind, state, true)
     }
 
@@ -200,6 +202,7 @@ impl Session {
         }
         let driver = self.finish(&mut state);
         drop(state);
+        coverage::gap();
         self.core.forget(self);
         if let Some((_, driver)) = driver {
             driver.hang_up();
@@ -225,10 +228,11 @@ impl Session {
 
     // What the stack asks.
 
-    /// Gives the session a driver, numbered `id` by [`Core::next_id`].
+    /// Gives a session that wants to dial a driver, numbered `id` by [`Core::next_id`]; not if the peer's own link took the
+    /// session over in the meantime and brought one. Then there is nothing to do for this one: see [`Session::step`].
     pub fn attach(&self, id: u64, driver: Arc<dyn Driver>) {
         let mut state = self.lock();
-        if state.phase != Phase::Closed {
+        if state.phase != Phase::Closed && state.driver.is_none() {
             state.driver = Some((id, driver));
         }
     }
@@ -309,6 +313,7 @@ impl Session {
         let known = state.handed_out;
         self.finish(&mut state);
         drop(state);
+        coverage::gap();
         self.core.forget(self);
         if known {
             self.core.queue_event(Event::Reset, self);

@@ -13,6 +13,9 @@ const BATCH_BYTES: u64 = 512 << 10;
 /// priorities does not leave them all behind.
 const LEVELS_KEPT: usize = 8;
 
+/// Numbers beyond this are no numbers of messages: nobody sends that many.
+const SEQ_MAX: u64 = u64::MAX >> 1;
+
 /// Queued messages by priority, the messages to replay first, and those sent but not acknowledged.
 ///
 /// Sequence numbers are given when a message is taken to be written. The unacknowledged ones are always the last
@@ -23,6 +26,8 @@ pub(crate) struct OutQueue {
     levels: Vec<(u16, VecDeque<Message>)>,
     sent: VecDeque<Message>,
     out_seq: u64,
+    /// Where the numbering started.
+    start: u64,
     queued: usize,
     bytes: u64,
 }
@@ -100,8 +105,12 @@ impl OutQueue {
         std::mem::swap(&mut self.sent, &mut self.replay);
     }
 
-    /// The peer has everything up to `seq`: drops it from what would be replayed.
+    /// The peer has everything up to `seq`: drops it from what would be replayed. Who has numbered nothing so far goes on
+    /// from there: the peer remembers a session that this side has forgotten, and takes lower numbers for repetitions.
     pub(crate) fn discard_received(&mut self, seq: u64) {
+        if self.out_seq == self.start && self.replay.is_empty() && (self.start..=SEQ_MAX).contains(&seq) {
+            self.out_seq = seq;
+        }
         while self.out_seq < seq
             && let Some(message) = self.replay.pop_front()
         {
@@ -122,7 +131,7 @@ impl OutQueue {
     /// Drops everything and restarts the numbering behind `out_seq`; returns how many messages were lost.
     pub(crate) fn reset(&mut self, out_seq: u64) -> u64 {
         let lost = self.queued + self.replay.len() + self.sent.len();
-        *self = OutQueue { out_seq, ..OutQueue::default() };
+        *self = OutQueue { out_seq, start: out_seq, ..OutQueue::default() };
         lost as u64
     }
 

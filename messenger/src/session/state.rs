@@ -84,7 +84,7 @@ pub(crate) struct State {
     pub(crate) generation: u64,
     /// Link that has taken the session over but must wait for the receive half.
     pub(crate) reserved_by: Option<u64>,
-    /// The peer started over: the next opening answers READY.
+    /// The peer started over on the present link: its opening answers READY.
     pub(crate) reset_from_peer: bool,
     pub(crate) in_seq: InSeq,
     pub(crate) out: OutQueue,
@@ -101,6 +101,8 @@ pub(crate) struct State {
     pub(crate) handed_out: bool,
     /// A link that dials is under way.
     pub(crate) dialling: bool,
+    /// It must not open: what may have answered it is forgotten.
+    pub(crate) dial_is_void: bool,
     pub(crate) last_keepalive_ack: Option<Stamp>,
 }
 
@@ -130,6 +132,7 @@ impl State {
             opened: false,
             handed_out: false,
             dialling: false,
+            dial_is_void: false,
             last_keepalive_ack: None,
         }
     }
@@ -160,7 +163,9 @@ impl State {
         self.control = Control::default();
         self.writer = Writer::Idle;
         self.reserved_by = None;
+        self.reset_from_peer = false;
         self.dialling = false;
+        self.dial_is_void = false;
     }
 
     /// Forgets the conversation so far; returns how many messages that lost. `random` chooses where the numbers restart

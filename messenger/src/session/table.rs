@@ -4,7 +4,7 @@
 
 use crate::addr::EntityAddr;
 use crate::coverage::{self, Point};
-use crate::wire::Connect;
+use crate::wire::{Connect, features};
 
 use super::{Phase, State};
 
@@ -27,20 +27,30 @@ pub(crate) enum Verdict {
         session_reset: bool,
         /// The peer started over: answer READY, so that it is not told of sequence numbers it never had.
         hard_reset: bool,
+        /// The peer continues what is dropped: answer RESETSESSION first.
+        peer_continues: bool,
     },
 }
 
 /// The verdict when no session is registered for the peer: row a when it continues one, else row b.
 pub(crate) fn unknown(connect: &Connect) -> Verdict {
-    if connect.connect_seq > 0 { row(b'a', Verdict::ResetSession) } else { row(b'b', Verdict::Open) }
+    row(if connect.connect_seq > 0 { b'a' } else { b'b' }, fresh(connect))
+}
+
+/// Without a session there is nothing to continue.
+fn fresh(connect: &Connect) -> Verdict {
+    if connect.connect_seq > 0 { Verdict::ResetSession } else { Verdict::Open }
 }
 
 /// The verdict when `existing` is registered for the peer.
 pub(crate) fn known(existing: &State, connect: &Connect, resetcheck: bool, my_addr: &EntityAddr) -> Verdict {
-    const TAKE_OVER: Verdict = Verdict::Replace { session_reset: false, hard_reset: false };
+    const TAKE_OVER: Verdict = Verdict::Replace { session_reset: false, hard_reset: false, peer_continues: false };
     let (theirs, ours) = (connect.connect_seq, existing.connect_seq);
+    // A fresh side cannot number on from a peer that does not say what it has received.
+    let common = connect.features & existing.policy.features_supported;
+    let starts_over = resetcheck || common & features::RECONNECT_SEQ == 0;
     if existing.phase == Phase::Closed {
-        return row(b'c', Verdict::Open);
+        return row(b'c', fresh(connect));
     }
     if existing.reserved_by.is_some() {
         return row(b'd', Verdict::RetryGlobal);
@@ -49,24 +59,32 @@ pub(crate) fn known(existing: &State, connect: &Connect, resetcheck: bool, my_ad
         return row(b'e', Verdict::RetryGlobal);
     }
     if existing.policy.lossy {
-        return row(b'f', Verdict::Replace { session_reset: true, hard_reset: false });
+        // A peer that continues it was never told that this side keeps nothing: it would send again what arrived.
+        let peer_continues = theirs > 0;
+        return row(b'f', Verdict::Replace { session_reset: true, hard_reset: false, peer_continues });
     }
     if theirs == 0 && ours > 0 {
         // Only what opened can have been forgotten; otherwise the peer merely missed the reply, and asks again.
         let (session_reset, hard_reset) = (resetcheck && existing.opened, existing.opened);
-        return row(b'g', Verdict::Replace { session_reset, hard_reset });
+        return row(b'g', Verdict::Replace { session_reset, hard_reset, peer_continues: false });
     }
     if theirs < ours {
         return row(b'h', Verdict::RetrySession);
     }
+    let peer_wins = existing.peer_addr < *my_addr || existing.policy.server;
     if theirs > ours {
-        return if resetcheck && ours == 0 { row(b'l', Verdict::ResetSession) } else { row(b'm', TAKE_OVER) };
+        return match starts_over && ours == 0 {
+            // The peer may have answered our attempt, and lost that link before it opened: let the attempt decide.
+            true if existing.dialling && !peer_wins => row(b'k', Verdict::Wait),
+            true => row(b'l', Verdict::ResetSession),
+            false => row(b'm', TAKE_OVER),
+        };
     }
     match existing.phase {
-        // With connect_seq 0 and resetcheck, both would ask each other to retry for ever.
-        Phase::Open | Phase::Standby if resetcheck && ours == 0 => row(b'i', TAKE_OVER),
+        // Row l would not take the connect_seq asked for: both would ask each other to retry for ever.
+        Phase::Open | Phase::Standby if starts_over && ours == 0 => row(b'i', TAKE_OVER),
         Phase::Open | Phase::Standby => row(b'i', Verdict::RetrySession),
-        _ if existing.peer_addr < *my_addr || existing.policy.server => row(b'j', TAKE_OVER),
+        _ if peer_wins => row(b'j', TAKE_OVER),
         _ => row(b'k', Verdict::Wait),
     }
 }

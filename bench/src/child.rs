@@ -1,7 +1,7 @@
 //! A child process: never outlives this one, and is never waited for without an end.
 
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child as Process, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
@@ -28,7 +28,7 @@ const LAST_MOMENT: Duration = Duration::from_secs(1);
 
 /// Why a child did not do its part.
 #[derive(Debug)]
-pub(super) enum ChildError {
+pub(crate) enum ChildError {
     /// It failed, or took too long; the sentence says what happened.
     Failed(String),
     /// Ctrl-C was pressed while it was waited for.
@@ -37,7 +37,7 @@ pub(super) enum ChildError {
 
 /// A running child. Dropping it kills it and waits until it is gone.
 #[derive(Debug)]
-pub(super) struct Child {
+pub(crate) struct Child {
     name: String,
     process: Process,
     /// Closing it tells the child to end; so does the end of this process.
@@ -53,7 +53,7 @@ impl Child {
     /// # Errors
     ///
     /// When it cannot be started.
-    pub(super) fn start<S: AsRef<OsStr>>(
+    pub(crate) fn start<S: AsRef<OsStr>>(
         name: String,
         program: &Path,
         args: impl IntoIterator<Item = S>,
@@ -83,12 +83,35 @@ impl Child {
         Ok(child)
     }
 
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Writes a line to its standard input.
+    ///
+    /// # Errors
+    ///
+    /// When it does not read any more, because it has ended.
+    pub(crate) fn tell(&mut self, line: &[u8]) -> Result<(), ChildError> {
+        let told = self.stdin.as_mut().map(|stdin| stdin.write_all(line).and_then(|()| stdin.flush()));
+        match told {
+            Some(Ok(())) => Ok(()),
+            _ => Err(ChildError::Failed(self.last_words())),
+        }
+    }
+
+    /// Ends it at once, as `kill -9` does, and waits until it is gone.
+    pub(crate) fn kill_now(mut self) {
+        self.kill();
+    }
+
     /// The next line of its standard output.
     ///
     /// # Errors
     ///
     /// When it ends instead, or `within` is over.
-    pub(super) fn line(&mut self, within: Duration) -> Result<String, ChildError> {
+    pub(crate) fn line(&mut self, within: Duration) -> Result<String, ChildError> {
         let deadline = Instant::now() + within;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -113,7 +136,7 @@ impl Child {
     /// # Errors
     ///
     /// When it ends with an error, or `within` is over.
-    pub(super) fn end(mut self, within: Duration) -> Result<(), ChildError> {
+    pub(crate) fn end(mut self, within: Duration) -> Result<(), ChildError> {
         self.stdin = None;
         self.finish(within)
     }
@@ -123,7 +146,7 @@ impl Child {
     /// # Errors
     ///
     /// When it ends with an error, or `within` is over.
-    pub(super) fn finish(mut self, within: Duration) -> Result<(), ChildError> {
+    pub(crate) fn finish(mut self, within: Duration) -> Result<(), ChildError> {
         match self.wait(within) {
             Some(status) if status.success() => Ok(()),
             Some(_) => Err(ChildError::Failed(self.last_words())),
