@@ -196,10 +196,11 @@ fn open(stage: &mut Stage, at: usize, connect_seq: u32) {
             for _ in 0..ASKS_MAX {
                 stage.say_honestly(at, &asked.emit());
                 let ear = &stage.ears[at];
-                if ear.is_open {
-                    return stage.say_honestly(at, &[0; 8]);
-                }
                 let (tag, times) = ear.replied;
+                if ear.is_open {
+                    let received: &[u8] = if tag == tag::SEQ { &[0; 8] } else { &[] };
+                    return stage.say_honestly(at, received);
+                }
                 assert!(times < 3 || tag != tag::RETRY_SESSION, "the node wants another connect_seq again and again");
                 (asked.global_seq, asked.connect_seq) = (ear.global_seq.saturating_add(1), ear.connect_seq);
                 // It may want to be left alone for a while.

@@ -50,7 +50,7 @@ pub(super) struct Ear {
     pub(super) opening: Option<Opening>,
     /// The connection that opened.
     pub(super) connection: Option<u64>,
-    /// The highest acknowledgement.
+    /// The highest acknowledgement that was not looked at yet.
     pub(super) acked: u64,
     /// The last connect of the node's, or the number that the peer's next one should have.
     pub(super) connect_seq: u32,
@@ -192,7 +192,11 @@ impl Ear {
         self.replied = (reply.tag, if self.replied.0 == reply.tag { self.replied.1 + 1 } else { 1 });
         self.reset |= connect.connect_seq == 0;
         if matches!(reply.tag, tag::SEQ | tag::READY) {
-            let announced = bytes.last_chunk().filter(|_| reply.tag == tag::SEQ).map(|raw| u64::from_le_bytes(*raw));
+            let announced = match reply.tag {
+                tag::SEQ => bytes.last_chunk().map(|raw| u64::from_le_bytes(*raw)),
+                // Said without a word.
+                _ => (connect.connect_seq == 0).then_some(0),
+            };
             self.opens(connect.features, announced, reply.lossy || connect.connect_seq == 0);
         }
         true

@@ -218,10 +218,11 @@ impl Stage {
                 assert_eq!(first, 1, "the node does not replay from the start");
             }
         }
-        if self.delivers_at_once {
-            for ear in &self.ears {
-                let last = ear.connection.and_then(|id| self.last.get(&id).copied().flatten());
-                assert!(last.is_none_or(|last| ear.acked <= last), "{} acknowledged, {last:?} received", ear.acked);
+        for ear in &mut self.ears {
+            let acked = std::mem::take(&mut ear.acked);
+            let last = ear.connection.and_then(|id| self.last.get(&id).copied().flatten());
+            if self.delivers_at_once {
+                assert!(last.is_none_or(|last| acked <= last), "{acked} acknowledged, {last:?} received");
             }
         }
     }
