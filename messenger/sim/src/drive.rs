@@ -9,7 +9,7 @@ use msgr::session::{Cause, Link, Progress, ReadInto, Refill, Session, Step};
 
 use crate::actor::{READING, Told, WRITING, take};
 use crate::interlude;
-use crate::net::{Arrival, Net};
+use crate::net::{Arrival, Lost, Net};
 use crate::wire::Found;
 use crate::working;
 
@@ -21,7 +21,7 @@ type Work = fn(&mut Link, Instant) -> Result<Progress, Cause>;
 impl Net {
     /// Does what the session of an actor without a link wants.
     pub(crate) fn step(&mut self, at: usize) {
-        let lost_open = std::mem::take(&mut self.lost_open);
+        let lost = self.lost.take();
         let actor = &mut self.actors[at];
         actor.wake = None;
         let Some(session) = &actor.session else { return };
@@ -30,7 +30,9 @@ impl Net {
             Step::Gone => actor.gone = actor.link.is_none(),
             Step::Until(wake) => {
                 actor.wake = Some(wake);
-                self.waits_after_open += u64::from(lost_open);
+                self.waits_after_open += u64::from(lost == Some(Lost::Open));
+                let backoff = actor.node.core().config().ms_initial_backoff;
+                self.long_waits += u64::from(lost == Some(Lost::FirstDial) && wake > self.now + backoff);
             }
             Step::Dial(link) => self.dial_with(at, link),
         }
@@ -43,6 +45,7 @@ impl Net {
         let lost = self.weather.as_mut().is_some_and(|weather| weather.loses_dial()) || self.is_silent(target);
         let listener = self.listener(target);
         if listener.is_none() && !played && !lost {
+            self.lost = self.count_failure(&link, Cause::Refused);
             link.lost(Cause::Refused, self.now);
             self.note(|net| format!("{} is refused by {target}", net.who(at)));
             self.losses.push(Cause::Refused);
@@ -75,17 +78,30 @@ impl Net {
             self.note(|net| format!("{} loses wire {}: {cause:?}", net.who(at), net.actors[at].wire));
         }
         let actor = &mut self.actors[at];
-        let was_open = actor.link.as_ref().is_some_and(|link| link.is_open());
         if let Some(link) = actor.link.take() {
             let late = self.weather.as_mut().map_or(Duration::ZERO, |weather| weather.half_open());
             self.wires[actor.wire].close(actor.side, self.now, late);
             actor.outbox.clear();
             (actor.transmitting, actor.connecting) = (false, None);
             self.losses.push(cause);
+            self.lost = self.count_failure(&link, cause);
             working::on(working::of(&link), || link.lost(cause, self.now));
         }
-        self.lost_open = was_open;
         self.step(at);
+    }
+
+    /// Keeps count of dials that fail.
+    fn count_failure(&mut self, link: &Link, cause: Cause) -> Option<Lost> {
+        // A calm net is for those who look for themselves.
+        self.weather.as_ref()?;
+        let session = link.session()?;
+        let (_, failed) = self.failed.entry(Arc::as_ptr(session)).or_insert_with(|| (Arc::clone(session), 0));
+        *failed = if link.is_open() { 0 } else { *failed + 1 };
+        match (*failed, cause) {
+            (0, _) => Some(Lost::Open),
+            (1, cause) if cause != Cause::Wait => Some(Lost::FirstDial),
+            _ => None,
+        }
     }
 
     /// One actor's turn; false when there was nothing to do.
