@@ -10,7 +10,7 @@ use msgr::wire::CONNECT_LEN;
 
 use crate::actor::{Actor, READING, Told, WRITING, take};
 use crate::interlude;
-use crate::net::{Arrival, Net};
+use crate::net::{Arrival, Lost, Net};
 use crate::node::Node;
 use crate::wire::Found;
 use crate::working;
@@ -25,7 +25,7 @@ type Visit = (usize, Result<Progress, Cause>);
 impl Net {
     /// Does what the session of an actor without a link wants.
     pub(crate) fn step(&mut self, at: usize) {
-        let lost_open = std::mem::take(&mut self.lost_open);
+        let lost = self.lost.take();
         let actor = &mut self.actors[at];
         actor.wake = None;
         let Some(session) = &actor.session else { return };
@@ -34,7 +34,9 @@ impl Net {
             Step::Gone => actor.gone = actor.link.is_none(),
             Step::Until(wake) => {
                 actor.wake = Some(wake);
-                self.waits_after_open += u64::from(lost_open);
+                self.waits_after_open += u64::from(lost == Some(Lost::Open));
+                let backoff = actor.node.core().config().ms_initial_backoff;
+                self.long_waits += u64::from(lost == Some(Lost::FirstDial) && wake > self.now + backoff);
             }
             Step::Dial(link) => self.dial_with(at, link),
         }
@@ -47,6 +49,7 @@ impl Net {
         let lost = self.weather.as_mut().is_some_and(|weather| weather.loses_dial()) || self.is_silent(target);
         let listener = self.listener(target);
         if listener.is_none() && !played && !lost {
+            self.lost = self.count_failure(&link, Cause::Refused);
             link.lost(Cause::Refused, self.now);
             self.note(|net| format!("{} is refused by {target}", net.who(at)));
             self.losses.push(Cause::Refused);
@@ -80,7 +83,6 @@ impl Net {
         }
         let guest = self.guest(at);
         let actor = &mut self.actors[at];
-        let was_open = actor.link.as_ref().is_some_and(|link| link.is_open());
         let mut visited = None;
         if let Some(link) = actor.link.take() {
             let late = self.weather.as_mut().map_or(Duration::ZERO, |weather| weather.half_open());
@@ -88,12 +90,27 @@ impl Net {
             actor.outbox.clear();
             (actor.transmitting, actor.connecting) = (false, None);
             self.losses.push(cause);
+            let lost = self.count_failure(&link, cause);
+            self.lost = lost;
             let (now, session) = (self.now, working::of(&link));
             ((), visited) = self.beside(guest, || working::on(session, || link.lost(cause, now)));
         }
-        self.lost_open = was_open;
         self.step(at);
         self.follow_guest(visited);
+    }
+
+    /// Keeps count of dials that fail.
+    fn count_failure(&mut self, link: &Link, cause: Cause) -> Option<Lost> {
+        // A calm net is for those who look for themselves.
+        self.weather.as_ref()?;
+        let session = link.session()?;
+        let (_, failed) = self.failed.entry(Arc::as_ptr(session)).or_insert_with(|| (Arc::clone(session), 0));
+        *failed = if link.is_open() { 0 } else { *failed + 1 };
+        match (*failed, cause) {
+            (0, _) => Some(Lost::Open),
+            (1, cause) if cause != Cause::Wait => Some(Lost::FirstDial),
+            _ => None,
+        }
     }
 
     /// One actor's turn; false when there was nothing to do.

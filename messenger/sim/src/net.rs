@@ -29,6 +29,15 @@ pub(crate) struct Arrival {
     pub(crate) wire: usize,
 }
 
+/// What kind of link was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lost {
+    /// An open one.
+    Open,
+    /// The first dial since the session was open.
+    FirstDial,
+}
+
 /// See the module.
 pub struct Net {
     /// The clock: [`Net::advance`] and [`Net::pass`] move it.
@@ -46,8 +55,14 @@ pub struct Net {
     pub trace: bool,
     /// Open sessions that broke and did not dial again at once, although they mean to dial.
     pub(crate) waits_after_open: u64,
-    /// The next step follows the loss of an open session's link.
-    pub(crate) lost_open: bool,
+    /// First dials that failed since the session was last open, after which the next was not made within
+    /// `ms_initial_backoff`.
+    pub(crate) long_waits: u64,
+    /// Dials of each session that failed since it was last open. The sessions are kept, so that none takes another's place
+    /// in memory.
+    pub(crate) failed: HashMap<*const Session, (Arc<Session>, u32)>,
+    /// The next step follows the loss of such a link.
+    pub(crate) lost: Option<Lost>,
     record: bool,
     pub(crate) nodes: Vec<Arc<Node>>,
     /// Dispatching goes on from here, by the place of the node.
@@ -80,7 +95,9 @@ impl Net {
             weather: None,
             trace: false,
             waits_after_open: 0,
-            lost_open: false,
+            long_waits: 0,
+            failed: HashMap::new(),
+            lost: None,
             record: false,
             nodes: Vec::new(),
             dispatch_from: Vec::new(),

@@ -21,6 +21,9 @@ pub(crate) fn look(world: &World) -> Result<(), String> {
     if world.net.waits_after_open > 0 && !held_up {
         return Err("an open session broke, and does not dial again at once".into());
     }
+    if world.net.long_waits > 0 && !held_up {
+        return Err("the first dial since a session was open failed, and the next waits too long".into());
+    }
     Ok(())
 }
 
