@@ -84,6 +84,10 @@ impl Net {
             actor.outbox.clear();
             (actor.transmitting, actor.connecting) = (false, None);
             self.losses.push(cause);
+            if cause == Cause::Wait {
+                let peer = link.session().map(|session| session.peer_addr());
+                self.wrong_waits += u64::from(peer > Some(actor.node.my_addr()));
+            }
             self.lost = self.count_failure(&link, cause);
             working::on(working::of(&link), || link.lost(cause, self.now));
         }

@@ -55,6 +55,8 @@ pub struct Net {
     pub trace: bool,
     /// Open sessions that broke and did not dial again at once, although they mean to dial.
     pub(crate) waits_after_open: u64,
+    /// Dials that were told to wait although their address orders before that of the other side.
+    pub(crate) wrong_waits: u64,
     /// First dials that failed since the session was last open, after which the next was not made within
     /// `ms_initial_backoff`.
     pub(crate) long_waits: u64,
@@ -96,6 +98,7 @@ impl Net {
             trace: false,
             waits_after_open: 0,
             long_waits: 0,
+            wrong_waits: 0,
             failed: HashMap::new(),
             lost: None,
             record: false,
