@@ -3,6 +3,8 @@
 set shell := ["bash", "-euo", "pipefail", "-c"]
 
 bench_binary := "target/release/msgr-bench"
+scheduled := 'RUSTFLAGS="--cfg msgr_shuttle" CARGO_TARGET_DIR=target/shuttle cargo test --locked --quiet --profile shuttle ' + \
+    '--package msgr --package msgr-simple --package msgr-async'
 
 # What there is.
 default:
@@ -15,6 +17,22 @@ bench *options: build
 # Compares the messengers with the bare socket at one peer, against the project's own bars.
 speed *options: build
     {{ bench_binary }} speed {{ options }}
+
+# A million messages while sockets fail: none is lost, doubled or out of order (docs/TRIALS.md).
+soak *options: build
+    {{ bench_binary }} soak {{ options }}
+
+# Kills either side again and again: the other hears what its policy promises, and goes on.
+kill *options: build
+    {{ bench_binary }} kill {{ options }}
+
+# Two thousand peers that stall, lie and flood, while good peers hardly notice.
+abuse *options: build
+    {{ bench_binary }} abuse {{ options }}
+
+# Ten thousand connects and drops: files, threads and memory come back.
+leaks *options: build
+    {{ bench_binary }} leaks {{ options }}
 
 # Draws the page of a record again.
 report record="out/run.json" *options: build
@@ -29,11 +47,24 @@ build:
     cargo build --locked --release --package msgr-bench --bins
 
 # All tests, the examples included. Installs the packages they need where it may.
-test: setup
+test: setup sim concurrency
     cargo run --locked --quiet --package msgr --example echo -- simple
     cargo run --locked --quiet --package msgr --example echo -- async
     cargo test --locked --workspace --doc
     cargo test --locked --workspace --all-targets
+
+# Runs the conformance cases against every messenger and prints a table; takes --only, --repeat, --case, --against.
+conformance *options:
+    cargo run --locked --quiet --package msgr-conformance-table -- {{ options }}
+
+# Plays seeded stories of faults between messengers in memory; takes --schedules N, --seed N, --trace, --shrink.
+sim *options:
+    cargo build --locked --quiet --profile sim --package msgr-sim --features cli
+    target/sim/msgr-sim {{ options }}
+
+# Breaks the protocol on purpose, in ways that the simulation must notice within 10,000 schedules; takes names of some.
+sim-mutants *names:
+    .ci/mutants {{ names }}
 
 # Formatting, lints and documentation, all without a warning, and the licences of the dependencies.
 check:
@@ -46,10 +77,23 @@ check:
 micro *options:
     cargo bench --locked --package msgr --bench protocol -- {{ options }}
 
-# The system packages that test suites need: a browser to open the page in.
+# What a real ceph-mon does with our messengers, row by row.
+interop: setup
+    cargo test --locked --package msgr-conformance --package msgr-simple --package msgr-async --test interop_with_ceph_mon -- --nocapture
+
+# The system packages that test suites need: a browser to open the page in, a Ceph monitor to talk to.
 setup:
-    .ci/packages chromium
+    .ci/packages chromium ceph-mon ceph-common
 
 # A picture of a page, as the README shows it.
 screenshot page="out/index.html" picture="docs/report.png": setup
     .ci/screenshot {{ page }} {{ picture }}
+
+# Tests of hand-offs between threads, each under thousands of schedules; MSGR_SCHEDULES=10 runs ten times as many.
+concurrency test="schedules":
+    {{ scheduled }} --lib -- {{ test }}
+    {{ scheduled }} --test schedules -- {{ if test == "schedules" { "" } else { test } }}
+
+# Fuzzes decoder, handshakes and sessions, each for so many seconds; `.ci/fuzz keep` keeps what it found.
+fuzz seconds="60":
+    .ci/fuzz run {{ seconds }}

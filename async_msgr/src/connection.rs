@@ -1,13 +1,13 @@
 //! What a session can reach of its connection: the write side, and the way to the worker.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use msgr::Core;
 use msgr::session::{Driver, Outbox, Refill, Session};
+use msgr::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use msgr::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::driver::Token;
 use crate::mailbox::Command;

@@ -1,10 +1,9 @@
 //! External events: what other threads want of a worker.
 
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, PoisonError};
-
 use msgr::Core;
 use msgr::session::Session;
+use msgr::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use msgr::sync::{Arc, Mutex, PoisonError};
 
 use crate::connection::Connection;
 use crate::driver::Wake;
@@ -84,3 +83,6 @@ impl Mailbox {
         self.pending.load(SeqCst)
     }
 }
+
+#[cfg(all(test, msgr_shuttle))]
+mod schedules;

@@ -2,10 +2,9 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
-use std::thread;
 
 use msgr::session::{Session, Stack};
+use msgr::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak, thread};
 use msgr::{Core, EntityAddr, Error, Messenger, MessengerFactory, Setup};
 
 use crate::connection::Connection;

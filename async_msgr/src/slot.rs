@@ -301,6 +301,10 @@ impl Slot {
     /// Ends the link, and asks the session what comes next.
     fn lose(&mut self, cause: Cause, shared: &mut Loop) -> Next {
         if let Some(wire) = self.link.take() {
+            // A link may take a session over and fail in one go: whoever was its driver before, this slot is now.
+            if self.session.is_none() {
+                self.session = wire.link.session().cloned();
+            }
             self.connection.write().detach();
             if let Err(error) = wire.socket.deregister(&mut *shared.driver, self.token) {
                 tracing::warn!(%error, "cannot stop watching a connection");

@@ -7,11 +7,11 @@
 use std::cell::Cell;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use msgr::Core;
 use msgr::session::{ReadAhead, Session};
+use msgr::sync::{Arc, thread, thread_local};
 use slab::Slab;
 
 use crate::connection::Connection;
@@ -31,12 +31,12 @@ thread_local! {
 
 /// Whether this thread is the worker with this mailbox.
 pub(crate) fn is_current(mailbox: &Arc<Mailbox>) -> bool {
-    CURRENT.get() == Arc::as_ptr(mailbox).addr()
+    CURRENT.with(Cell::get) == Arc::as_ptr(mailbox).addr()
 }
 
 /// Whether this thread is a worker.
 pub(crate) fn is_worker() -> bool {
-    CURRENT.get() != 0
+    CURRENT.with(Cell::get) != 0
 }
 
 enum Entry {
@@ -71,14 +71,14 @@ impl Worker {
 
     /// Runs until told to stop.
     pub(crate) fn run(mut self) {
-        CURRENT.set(Arc::as_ptr(&self.mailbox).addr());
+        CURRENT.with(|it| it.set(Arc::as_ptr(&self.mailbox).addr()));
         let mut ready = Vec::new();
         let mut commands = Vec::new();
         let mut again = Vec::new();
         loop {
             if let Err(error) = self.wait(&mut ready) {
                 tracing::error!(%error, "a worker cannot wait for its sockets");
-                std::thread::sleep(DRIVER_PAUSE);
+                thread::sleep(DRIVER_PAUSE);
             }
             self.shared.now = Instant::now();
             for event in ready.drain(..) {

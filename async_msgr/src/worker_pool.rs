@@ -1,10 +1,10 @@
 //! The worker pool: one per process (and set of pool options), shared by all messengers.
 
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::thread::{self, JoinHandle};
 
+use msgr::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use msgr::sync::thread::{self, JoinHandle};
+use msgr::sync::{Arc, Mutex, PoisonError, Weak};
 use msgr::{Config, EventDriverKind};
 
 use crate::driver;

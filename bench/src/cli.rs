@@ -11,12 +11,12 @@ use crate::exit::Exit;
 use crate::host::Cpus;
 use crate::kinds::Kind;
 use crate::parse::{self, Setting};
-use crate::{control, doctor, load, report, run, serve, speed};
+use crate::{control, doctor, load, report, run, serve, speed, trials};
 
 /// Measures the messengers over real sockets, each against the same bare-TCP floor.
 ///
-/// Exit codes: 0 done; 2 usage or tool error; 4 a limit of this host is too low; 130 interrupted, with what was measured
-/// so far in a record that is marked partial.
+/// Exit codes: 0 done; 2 usage or tool error; 3 a trial saw a promise broken; 4 a limit of this host is too low; 130
+/// interrupted, with what was measured so far in a record that is marked partial.
 #[derive(Debug, Parser)]
 #[command(name = "msgr-bench", version, propagate_version = true)]
 pub(crate) struct Cli {
@@ -38,6 +38,17 @@ enum Verb {
     Doctor,
     /// Compare the messengers' speed at one peer with the bars they are held to.
     Speed(SpeedArgs),
+    /// Send a million messages while sockets fail, and miss none.
+    Soak(trials::SoakArgs),
+    /// Kill either side in the middle of a stream, again and again, and look at what the other hears.
+    Kill(trials::KillArgs),
+    /// Let strangers stall, lie and flood, and look at what good peers notice.
+    Abuse(trials::AbuseArgs),
+    /// Connect and drop ten thousand times, and look whether files, threads and memory come back.
+    Leaks(trials::LeaksArgs),
+    /// One side of a trial, started by it.
+    #[command(hide = true)]
+    Node(NodeArgs),
 }
 
 impl Cli {
@@ -50,6 +61,11 @@ impl Cli {
             Verb::Report(args) => report::report(args),
             Verb::Doctor => doctor::doctor(),
             Verb::Speed(args) => speed::speed(args),
+            Verb::Soak(args) => trials::soak(args),
+            Verb::Kill(args) => trials::kill(args),
+            Verb::Abuse(args) => trials::abuse(args),
+            Verb::Leaks(args) => trials::leaks(args),
+            Verb::Node(_) => trials::node(),
         }
     }
 }
@@ -227,4 +243,12 @@ pub(crate) struct SpeedArgs {
     /// Seed of the order of the samples [default: random, printed]
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
+}
+
+/// `msgr-bench node`.
+#[derive(Debug, Args)]
+pub(crate) struct NodeArgs {
+    /// Started by a trial: is told what to be on standard input, and ends when that is closed
+    #[arg(long, hide = true, required = true)]
+    pub(crate) child: bool,
 }

@@ -9,6 +9,8 @@ pub(crate) enum Exit {
     Done = 0,
     /// A usage or tool error; the message says what to do.
     Error = 2,
+    /// A trial saw a promise of a messenger broken.
+    Broken = 3,
     /// The host refuses: one of its limits is too low for what was asked.
     Refused = 4,
     /// Interrupted; what was measured so far is in the record, which is marked partial.

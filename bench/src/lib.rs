@@ -1,4 +1,4 @@
-//! `msgr-bench`: measures the messengers over real sockets, and judges nothing.
+//! `msgr-bench`: measures the messengers over real sockets, and judges nothing but its trials.
 //!
 //! The side under test and the load side are separate processes of this program (`serve` and `load`), so threads,
 //! memory and CPU time belong to one side. `run` starts a fresh pair of them for every sample, in a random recorded
@@ -14,8 +14,11 @@
 //! | `probe` | what a process costs, read from the kernel |
 //! | `host` | limits, environment, CPUs |
 //! | `run`, `speed` | many samples: the sweep, and the comparison with the bars |
+//! | `trials` | soak, kill, abuse, leaks: promises put to the test |
+//! | `child` | processes of this program that one verb starts and ends |
 #![forbid(unsafe_code)]
 
+mod child;
 mod cli;
 mod control;
 mod doctor;
@@ -34,6 +37,7 @@ mod run;
 mod serve;
 mod speed;
 mod text;
+mod trials;
 mod wire;
 
 use std::process::ExitCode;

@@ -198,7 +198,8 @@ options! {
     ms_crc_data: bool = true;
     /// Compute and check the crc of headers, fronts and middles; must be the same on both ends.
     ms_crc_header: bool = true;
-    /// Bytes received and not yet dispatched, for the whole messenger; 0 is unlimited.
+    /// Bytes received and not yet dispatched, for the whole messenger, and as many of messages that are still arriving; 0
+    /// is unlimited.
     ms_dispatch_throttle_bytes: u64 = 100 << 20;
     /// First port tried when port 0 is bound.
     ms_bind_port_min: u64 = 6800;

@@ -5,9 +5,6 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
-use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::addr::EntityAddr;
@@ -25,6 +22,8 @@ use crate::queue_thread::QueueThread;
 use crate::registry::Registry;
 use crate::session::{Cause, Driver, Phase, Session, Stack, State};
 use crate::stats::{Counters, Stats, add};
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use crate::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak, thread};
 use crate::throttle::Throttle;
 use crate::wire::Stamp;
 
@@ -49,6 +48,7 @@ pub struct Core {
     /// What waits in the local queue, in bytes.
     local_bytes: AtomicU64,
     dispatch_throttle: Arc<Throttle>,
+    arriving_throttle: Arc<Throttle>,
     loopback: Mutex<Option<Arc<Session>>>,
     counters: Counters,
     global_seq: Mutex<u32>,
@@ -91,6 +91,7 @@ impl Core {
             local_queue: QueueThread::new("ms_local", VecDeque::new(), by_hand),
             local_bytes: AtomicU64::new(0),
             dispatch_throttle: Throttle::new(config.ms_dispatch_throttle_bytes),
+            arriving_throttle: Throttle::new(config.ms_dispatch_throttle_bytes),
             loopback: Mutex::default(),
             counters: Counters::default(),
             global_seq: Mutex::new(0),
@@ -203,6 +204,17 @@ impl Core {
 
     pub(crate) fn local_bytes(&self) -> &AtomicU64 {
         &self.local_bytes
+    }
+
+    /// What bounds the messages that have begun to arrive, and that no read buffer holds.
+    pub(crate) fn arriving_throttle(&self) -> Arc<Throttle> {
+        Arc::clone(&self.arriving_throttle)
+    }
+
+    /// Payload bytes of the messages that have begun to arrive, as announced.
+    #[must_use]
+    pub fn arriving_bytes(&self) -> u64 {
+        self.arriving_throttle.taken()
     }
 
     /// What bounds the messages received and not yet dispatched.
@@ -331,7 +343,7 @@ impl Core {
 
     /// The connection to `addr`, dialling if there is none; `None` when the peer must dial us and has not.
     fn find_or_dial(self: &Arc<Core>, kind: EntityType, addr: EntityAddr) -> Result<Option<Connection>, Error> {
-        if addr.is_blank_ip() || addr.port() == 0 {
+        if addr.is_blank_ip() {
             return Err(Error::Misuse("a blank address cannot be dialled"));
         }
         if !self.is_started() {
@@ -357,6 +369,10 @@ impl Core {
             let policy = self.policy(kind);
             if policy.server {
                 return Ok(None);
+            }
+            // Only now: a client that did not bind has no port, and is found by the address it connected with.
+            if addr.port() == 0 {
+                return Err(Error::Misuse("an address without a port cannot be dialled"));
             }
             let session = Session::new(self, kind, State::new(Phase::Connecting, policy, addr));
             session.hand_out();

@@ -63,8 +63,9 @@ pub enum AuthVerdict {
 ///
 /// | callback | thread |
 /// |---|---|
-/// | `ms_fast_*` | the connection's reader thread or worker, before it reads on: do not block |
-/// | everything else | the messenger's one dispatch thread |
+/// | `ms_can_fast_dispatch`, `ms_fast_*`, `ms_handle_fast_*`, `ms_get_authorizer`, `ms_verify_authorizer` | the one that reads the connection, its reader or worker, before it reads on: do not block. For what a messenger sends to itself, its local-delivery thread |
+/// | `ms_dispatch`, the other `ms_handle_*` | the messenger's one dispatch thread |
+/// | `ms_can_fast_dispatch_any`, `ms_events` | the one that adds the dispatcher |
 ///
 /// Any callback may send, connect, mark connections down and shut the messenger down; no lock of the messenger is held
 /// while one runs. Messages of one connection that take the same route arrive in the order in which they were sent; a

@@ -1,8 +1,8 @@
 //! Routing: what goes to a dispatcher at once, and what waits for the `ms_dispatch` and `ms_local` threads.
 
+use crate::sync::atomic::Ordering::Relaxed;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 
 use crate::connection::Connection;
 use crate::core::Core;

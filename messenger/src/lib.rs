@@ -30,6 +30,8 @@ mod queue_thread;
 mod registry;
 pub mod session;
 pub mod stats;
+#[doc(hidden)]
+pub mod sync;
 mod throttle;
 mod turn;
 pub mod wire;

@@ -1,8 +1,9 @@
 //! A thread that works off a queue, started with the first item; or a queue that somebody else works off.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle, ThreadId};
 use std::time::Duration;
+
+use crate::sync::thread::{self, JoinHandle, ThreadId};
+use crate::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// A queue and the thread that drains it. A messenger that never queues anything never has the thread.
 pub(crate) struct QueueThread<Q> {
@@ -125,3 +126,6 @@ impl<Q> Shared<Q> {
         }
     }
 }
+
+#[cfg(all(test, msgr_shuttle))]
+mod schedules;

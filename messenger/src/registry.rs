@@ -18,9 +18,9 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    /// The live session registered under `addr`.
+    /// The session registered under `addr`. It may be closed and about to be removed.
     pub(crate) fn by_addr(&self, addr: &EntityAddr) -> Option<Arc<Session>> {
-        self.by_addr.get(addr).filter(|session| !session.is_closed()).cloned()
+        self.by_addr.get(addr).cloned()
     }
 
     /// Adds a session, under `addr` unless it is anonymous.

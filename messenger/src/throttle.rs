@@ -1,8 +1,9 @@
 //! Throttles: bounded budgets with first-come-first-served waiting and RAII permits.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A budget of `max` units. A request larger than the whole budget passes when the budget is not overdrawn, so that
 /// nothing is stuck for ever.
@@ -152,6 +153,9 @@ impl Drop for Wait {
         }
     }
 }
+
+#[cfg(all(test, msgr_shuttle))]
+mod schedules;
 
 #[cfg(test)]
 mod tests {

@@ -4,9 +4,9 @@
 //! requests would cost a hundred system calls. A send outside a turn is passed on at once.
 
 use std::cell::RefCell;
-use std::sync::Arc;
 
 use crate::session::Driver;
+use crate::sync::{Arc, thread_local};
 
 #[derive(Default)]
 struct Turn {
@@ -23,14 +23,15 @@ pub(crate) struct TurnGuard(());
 
 /// Begins a turn.
 pub(crate) fn enter() -> TurnGuard {
-    TURN.with_borrow_mut(|turn| turn.depth += 1);
+    TURN.with(|turn| turn.borrow_mut().depth += 1);
     TurnGuard(())
 }
 
 /// Calls [`Driver::transmit`], now or at the end of the turn. The session that asks is marked as scheduled, so it asks
 /// once, and the list is bounded by the sessions the turn touched.
 pub(crate) fn transmit(driver: Arc<dyn Driver>) {
-    let now = TURN.with_borrow_mut(|turn| {
+    let now = TURN.with(|turn| {
+        let mut turn = turn.borrow_mut();
         if turn.depth == 0 {
             return Some(driver);
         }
@@ -44,7 +45,8 @@ pub(crate) fn transmit(driver: Arc<dyn Driver>) {
 
 impl Drop for TurnGuard {
     fn drop(&mut self) {
-        let waiting = TURN.with_borrow_mut(|turn| {
+        let waiting = TURN.with(|turn| {
+            let mut turn = turn.borrow_mut();
             turn.depth -= 1;
             (turn.depth == 0 && !turn.waiting.is_empty()).then(|| std::mem::take(&mut turn.waiting))
         });
@@ -53,7 +55,8 @@ impl Drop for TurnGuard {
             driver.transmit();
         }
         // The list's allocation is kept for the next turn that needs one.
-        TURN.with_borrow_mut(|turn| {
+        TURN.with(|turn| {
+            let mut turn = turn.borrow_mut();
             if turn.waiting.capacity() < waiting.capacity() && turn.waiting.is_empty() {
                 turn.waiting = waiting;
             }

@@ -3,11 +3,14 @@
 
 use std::sync::{Arc, Mutex};
 
+use msgr::wire::tag;
 use msgr::{Config, Connection, EntityName, EntityType, Message, Messenger, Policy, Setup, Throttle};
+use msgr_sim::script::{Connector, addr, connect, header, message_frame};
 use msgr_sim::{Net, Node, QUEUED};
 
 const SERVER: &str = "10.0.0.1:6800";
 const CLIENT: &str = "10.0.0.2:6800";
+const LIAR: &str = "10.0.0.3:6800";
 
 struct Pair {
     net: Net,
@@ -161,4 +164,43 @@ fn a_message_sent_on_does_not_hold_the_throttle_it_came_through() {
     pair.client.send_all(&pair.connection, [1, 2]);
     pair.net.run();
     assert_eq!((pair.client.tids(), taken.lock().unwrap().clone()), (vec![1, 2], vec![0, 0]));
+}
+
+#[test]
+fn a_message_that_is_announced_and_not_sent_holds_up_no_complete_one() {
+    let config = Config { ms_dispatch_throttle_bytes: 10_000, ..Config::default() };
+    let mut pair = pair(config, None, None);
+    let liar = Connector::dial(&mut pair.net, &pair.server, addr(LIAR, 0));
+    liar.open(&mut pair.net, connect(1, 0), 0);
+    pair.net.write(liar.wire, 0, &[&[tag::MSG][..], &header(1, [0, 0, 200 << 20]).emit(true)].concat());
+    pair.net.run();
+    pair.client.send_all(&pair.connection, [1]);
+    pair.net.run();
+    assert_eq!(pair.server.tids(), [1]);
+}
+
+#[test]
+fn large_messages_arrive_one_by_one_when_there_is_room_for_one() {
+    let config = Config { ms_dispatch_throttle_bytes: 10_000, ..Config::default() };
+    let mut pair = pair(config, None, None);
+    let others: Vec<Connector> = (0..3)
+        .map(|nonce| {
+            let other = Connector::dial(&mut pair.net, &pair.server, addr(LIAR, nonce));
+            other.open(&mut pair.net, connect(1, 0), 0);
+            other
+        })
+        .collect();
+    let data = vec![7; 8_000];
+    let bytes = message_frame(1, &data);
+    for other in &others {
+        pair.net.write(other.wire, 0, &bytes[..5_000]);
+        pair.net.run();
+    }
+    assert_eq!(pair.server.core().arriving_bytes(), 8_000, "the others wait unread");
+    for (done, other) in (1..).zip(&others) {
+        pair.net.write(other.wire, 0, &bytes[5_000..]);
+        pair.net.run();
+        assert_eq!(pair.server.tids().len(), done);
+    }
+    assert_eq!(pair.server.core().arriving_bytes(), 0);
 }

@@ -2,12 +2,12 @@
 
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use msgr::session::Cause;
+use msgr::sync::Arc;
+use msgr::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use msgr::sync::thread::{self, JoinHandle};
 use msgr::{Core, Error};
 use socket2::{SockAddr, Socket};
 

@@ -1,10 +1,9 @@
 //! The messenger: binding, starting, and the order in which everything ends.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
 
 use msgr::session::{Session, Stack};
+use msgr::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, thread};
 use msgr::{Core, EntityAddr, Error, Messenger, Setup};
 
 use crate::accepter::Accepter;

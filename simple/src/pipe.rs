@@ -1,12 +1,12 @@
 //! The pipe: what the writer, the reader and the session's callers share.
 
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use msgr::Core;
 use msgr::session::{Cause, Driver, Link, Session};
+use msgr::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use msgr::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::socket;
 

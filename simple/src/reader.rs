@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use msgr::session::{Cause, Driver, Link, Progress, ReadAhead};
+use msgr::session::{Cause, Driver, Link, Progress, ReadAhead, Session};
 use rustix::io::Errno;
 
 use crate::pipe::{Open, Pipe};
@@ -30,16 +30,28 @@ pub(crate) fn run(pipe: &Pipe) {
 }
 
 /// Reads the link of an accepted pipe. The writer starts when the link opens: a peer that never gets there costs one
-/// thread.
+/// thread. But the link may have taken a session over before it broke; then the pipe is that session's, and the writer
+/// starts after all, to ask it what comes next.
 pub(crate) fn run_accepted(pipe: &Arc<Pipe>, reaper: &Arc<Reaper>) {
     pipe.begin_reading();
-    read(pipe, |open| {
+    let mut has_writer = false;
+    let session = read(pipe, |open| {
         let its_pipe = Arc::clone(pipe);
-        reaper.start(pipe.core(), "ms_pipe_write", move || writer::run_accepted(&its_pipe, &open)).map_err(broken)
+        reaper.start(pipe.core(), "ms_pipe_write", move || writer::run_accepted(&its_pipe, &open)).map_err(broken)?;
+        has_writer = true;
+        Ok(())
     });
+    let Some(session) = session.filter(|_| !has_writer) else { return };
+    let (its_pipe, its_session) = (Arc::clone(pipe), Arc::clone(&session));
+    let body = move || writer::run(&its_pipe, &its_session);
+    if let Err(error) = reaper.start(pipe.core(), "ms_pipe_write", body) {
+        tracing::error!(peer = %session.peer_addr(), %error, "a connection is given up");
+        session.give_up();
+    }
 }
 
-fn read(pipe: &Pipe, opened: impl FnOnce(Open) -> Result<(), Cause>) {
+/// Returns the link's session, if it ever had one.
+fn read(pipe: &Pipe, opened: impl FnOnce(Open) -> Result<(), Cause>) -> Option<Arc<Session>> {
     /// Ends the writing too, even if a dispatcher panics. Last of all: whoever sees the end of the stream, or is a writer
     /// that was blocked, finds the session told and the loss counted.
     struct End<'a>(&'a Pipe);
@@ -50,7 +62,7 @@ fn read(pipe: &Pipe, opened: impl FnOnce(Open) -> Result<(), Cause>) {
         }
     }
     let _end = End(pipe);
-    let Some((mut link, socket)) = pipe.take_link() else { return };
+    let (mut link, socket) = pipe.take_link()?;
     let mut reader = Reader { pipe, link: &mut link, socket: &socket, ahead: ReadAhead::new(), opened: Some(opened) };
     // What a panic may leave half done is the link's, and that is given up.
     let cause = match catch_unwind(AssertUnwindSafe(|| reader.read())) {
@@ -64,7 +76,9 @@ fn read(pipe: &Pipe, opened: impl FnOnce(Open) -> Result<(), Cause>) {
             Cause::Closed
         }
     };
+    let session = link.session().cloned();
     link.lost(cause, Instant::now());
+    session
 }
 
 impl<F: FnOnce(Open) -> Result<(), Cause>> Reader<'_, F> {
@@ -105,7 +119,14 @@ impl<F: FnOnce(Open) -> Result<(), Cause>> Reader<'_, F> {
                 return Err(cause);
             }
             self.arm()?;
-            let progress = self.go_on(waiting)?;
+            let progress = match self.go_on(waiting) {
+                Ok(progress) => progress,
+                Err(cause) => {
+                    // A reply that says why may be waiting; the link is over whether or not it can be written.
+                    let _ = self.write_output();
+                    return Err(cause);
+                }
+            };
             waiting = progress.waiting;
             if progress.opened {
                 self.write_output()?;

@@ -1,9 +1,9 @@
 //! The reaper: owns the threads of the pipes, and joins those that ended.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 
+use msgr::sync::thread::JoinHandle;
+use msgr::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use msgr::{Core, Error};
 
 use crate::threads;

@@ -2,8 +2,9 @@
 
 use std::cell::Cell;
 use std::ptr;
-use std::thread::{self, JoinHandle};
 
+use msgr::sync::thread::{self, JoinHandle};
+use msgr::sync::thread_local;
 use msgr::{Core, Error};
 
 /// Smallest stack a thread is given, bytes. With less, a dispatcher's callbacks would hardly fit, and a stack that
@@ -28,7 +29,7 @@ pub(crate) fn spawn<T: Send + 'static>(
     let owner = ptr::from_ref(core).addr();
     let stack = usize::try_from(core.config().ms_rwthread_stack_bytes).unwrap_or(usize::MAX).max(STACK_MIN);
     let owned = move || {
-        OWNER.set(owner);
+        OWNER.with(|it| it.set(owner));
         body()
     };
     thread::Builder::new().name(name.into()).stack_size(stack).spawn(owned).map_err(|source| {
@@ -41,5 +42,5 @@ pub(crate) fn spawn<T: Send + 'static>(
 /// True in the threads that [`spawn`] started for this core, and in its dispatch threads: they must not wait for
 /// their own end.
 pub(crate) fn is_own(core: &Core) -> bool {
-    OWNER.get() == ptr::from_ref(core).addr() || core.is_own_thread()
+    OWNER.with(Cell::get) == ptr::from_ref(core).addr() || core.is_own_thread()
 }

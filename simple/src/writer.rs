@@ -113,3 +113,6 @@ fn flush(pipe: &Pipe, open: &Open, outbox: &mut Outbox) -> rustix::io::Result<()
     open.session.note_sending(calls, now - begun);
     Ok(())
 }
+
+#[cfg(all(test, msgr_shuttle))]
+mod schedules;

@@ -63,14 +63,14 @@ enum Reply {
 }
 
 /// Writes one line.
-fn send(to: &mut impl Write, message: &impl Serialize) -> anyhow::Result<()> {
+pub(crate) fn send(to: &mut impl Write, message: &impl Serialize) -> anyhow::Result<()> {
     let mut line = serde_json::to_vec(message)?;
     line.push(b'\n');
     Ok(to.write_all(&line)?)
 }
 
 /// Reads one line, or `None` when the other side has closed.
-fn receive<T: DeserializeOwned>(from: &mut impl BufRead) -> anyhow::Result<Option<T>> {
+pub(crate) fn receive<T: DeserializeOwned>(from: &mut impl BufRead) -> anyhow::Result<Option<T>> {
     let mut line = Vec::new();
     let read = from.by_ref().take(LINE_MAX).read_until(b'\n', &mut line);
     match read {

@@ -1,6 +1,5 @@
 //! The verb `run`: every point in every round, each in a fresh pair of processes, into one record.
 
-mod child;
 mod pair;
 mod plan;
 mod progress;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use msgr_reports::record::{Sample, Workload};
 
-use super::child::{Child, ChildError};
+use crate::child::{Child, ChildError};
 use crate::cli::Pin;
 use crate::host::Cpus;
 use crate::kinds::Kind;

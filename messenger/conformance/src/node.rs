@@ -1,15 +1,20 @@
 //! A messenger with ears: what the cases are made of.
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use msgr::{
-    Config, Connection, Dispatcher, EntityAddr, EntityName, EntityType, Message, Messenger, MessengerFactory, Policy,
-    Setup,
+    Config, Connection, Dispatcher, EntityAddr, EntityName, EntityType, Message, MessengerFactory, Policy, Setup,
 };
+
+use crate::ears::{Ears, Heard, React};
+use crate::started::Started;
 
 /// How long a case waits for what must happen. Only a case that fails ever waits that long.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -23,73 +28,12 @@ pub fn loopback() -> SocketAddr {
     SocketAddr::new(Ipv4Addr::new(127, high, low, last).into(), 0)
 }
 
-/// What a dispatcher was told.
-#[derive(Debug)]
-pub enum Heard {
-    /// A message, from `ms_fast_dispatch`.
-    Fast(Connection, Message),
-    /// A message, from `ms_dispatch`.
-    Queued(Connection, Message),
-    /// `ms_handle_connect`.
-    Connect(Connection),
-    /// `ms_handle_accept`.
-    Accept(Connection),
-    /// `ms_handle_reset`.
-    Reset(Connection),
-    /// `ms_handle_remote_reset`.
-    RemoteReset(Connection),
-    /// `ms_handle_refused`.
-    Refused(Connection),
-}
-
-/// What a case does in a dispatch callback before the message is reported.
-pub type React = Box<dyn Fn(&Connection, &Message) + Send + Sync>;
-
-struct Ears {
-    fast: bool,
-    react: React,
-    heard: Mutex<Sender<Heard>>,
-}
-
-impl Ears {
-    fn hear(&self, heard: Heard) {
-        // A case that is over listens no more.
-        let _ = self.heard.lock().unwrap().send(heard);
-    }
-}
-
-impl Dispatcher for Ears {
-    fn ms_can_fast_dispatch_any(&self) -> bool {
-        self.fast
-    }
-    fn ms_can_fast_dispatch(&self, _: &Message) -> bool {
-        self.fast
-    }
-    fn ms_fast_dispatch(&self, connection: &Connection, message: Message) {
-        (self.react)(connection, &message);
-        self.hear(Heard::Fast(connection.clone(), message));
-    }
-    fn ms_dispatch(&self, connection: &Connection, message: Message) -> Option<Message> {
-        (self.react)(connection, &message);
-        self.hear(Heard::Queued(connection.clone(), message));
-        None
-    }
-    fn ms_handle_connect(&self, connection: &Connection) {
-        self.hear(Heard::Connect(connection.clone()));
-    }
-    fn ms_handle_accept(&self, connection: &Connection) {
-        self.hear(Heard::Accept(connection.clone()));
-    }
-    fn ms_handle_reset(&self, connection: &Connection) -> bool {
-        self.hear(Heard::Reset(connection.clone()));
-        true
-    }
-    fn ms_handle_remote_reset(&self, connection: &Connection) {
-        self.hear(Heard::RemoteReset(connection.clone()));
-    }
-    fn ms_handle_refused(&self, connection: &Connection) -> bool {
-        self.hear(Heard::Refused(connection.clone()));
-        true
+/// Waits until `it` holds, as it must. For what can be seen but is not told.
+pub fn eventually(what: &str, mut it: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !it() {
+        assert!(begun.elapsed() < PATIENCE, "it never happened: {what}");
+        thread::yield_now();
     }
 }
 
@@ -105,36 +49,35 @@ pub struct Plan {
     pub bind: Option<SocketAddr>,
     /// Dispatch from the receiving thread.
     pub fast: bool,
+    /// What seeds its own random choices, if not chance.
+    pub seed: Option<u64>,
     /// Its options.
     pub options: Vec<(&'static str, &'static str)>,
     /// What its dispatch callback does first.
     pub react: React,
 }
 
-/// Answers a message with the same message.
-pub fn echo() -> React {
-    Box::new(|connection, message| connection.send_message(message.clone()).unwrap())
-}
-
 impl Plan {
+    /// A messenger that does not bind, dispatching fast.
+    fn new(name: EntityName, nonce: u32, policy: Policy) -> Plan {
+        let (options, react) = (Vec::new(), Box::new(|_: &Connection, _: &Message| {}));
+        Plan { name, nonce, policy, bind: None, fast: true, seed: None, options, react }
+    }
+
     /// A server on a loopback address of its own, dispatching fast.
     pub fn server(policy: Policy) -> Plan {
-        let (name, nonce) = (EntityName::osd(0), 0);
-        Plan {
-            name,
-            nonce,
-            policy,
-            bind: Some(loopback()),
-            fast: true,
-            options: Vec::new(),
-            react: Box::new(|_, _| {}),
-        }
+        Plan::new(EntityName::osd(0), 0, policy).at(loopback())
     }
 
     /// A client that does not bind, dispatching fast.
     pub fn client(policy: Policy) -> Plan {
-        let (name, nonce) = (EntityName::client(1), 4711);
-        Plan { name, nonce, policy, bind: None, fast: true, options: Vec::new(), react: Box::new(|_, _| {}) }
+        Plan::new(EntityName::client(1), 4711, policy)
+    }
+
+    /// Sets the name.
+    pub fn named(mut self, name: EntityName) -> Plan {
+        self.name = name;
+        self
     }
 
     /// Sets an option.
@@ -167,6 +110,12 @@ impl Plan {
         self
     }
 
+    /// Seeds its own random choices.
+    pub fn seeded(mut self, seed: u64) -> Plan {
+        self.seed = Some(seed);
+        self
+    }
+
     /// The options as a messenger takes them.
     pub fn config(&self) -> Config {
         let mut config = Config::default();
@@ -177,26 +126,37 @@ impl Plan {
     }
 
     /// Makes and starts the messenger.
-    pub fn start(self, factory: &dyn MessengerFactory) -> Node {
-        let setup = Setup::new(self.name).with_nonce(self.nonce).with_config(self.config());
+    pub fn start(mut self, factory: &dyn MessengerFactory) -> Node {
+        let (tell, heard) = channel();
+        let react = std::mem::replace(&mut self.react, Box::new(|_, _| {}));
+        let ears = Ears { fast: self.fast, react, heard: Mutex::new(tell) };
+        Node { messenger: self.start_with(factory, Arc::new(ears)), heard, put_aside: RefCell::default() }
+    }
+
+    /// Makes and starts the messenger with a dispatcher of the case's own; `fast` and `react` do not matter then.
+    pub fn start_with(self, factory: &dyn MessengerFactory, dispatcher: Arc<dyn Dispatcher>) -> Started {
+        let mut setup = Setup::new(self.name).with_nonce(self.nonce).with_config(self.config());
+        if let Some(seed) = self.seed {
+            setup.seed = seed;
+        }
         let messenger = factory.create(setup).unwrap();
         messenger.set_default_policy(self.policy);
         if let Some(address) = self.bind {
             messenger.bind(address).unwrap();
         }
-        let (tell, heard) = channel();
-        messenger.add_dispatcher_head(Arc::new(Ears { fast: self.fast, react: self.react, heard: Mutex::new(tell) }));
+        messenger.add_dispatcher_head(dispatcher);
         messenger.start().unwrap();
-        Node { messenger, heard }
+        Started::new(messenger)
     }
 }
 
 /// A started messenger and what its dispatcher was told. Ends with the case.
 pub struct Node {
     /// The messenger.
-    pub messenger: Arc<dyn Messenger>,
-    /// What its dispatcher was told, in order.
-    pub heard: Receiver<Heard>,
+    pub messenger: Started,
+    heard: Receiver<Heard>,
+    /// Heard, and not what was waited for then.
+    put_aside: RefCell<VecDeque<Heard>>,
 }
 
 impl Node {
@@ -215,40 +175,70 @@ impl Node {
         self.messenger.connect_to(EntityType::OSD, address).unwrap()
     }
 
-    /// The next thing heard for which `pick` has a use.
-    pub fn hear<T>(&self, mut pick: impl FnMut(Heard) -> Option<T>) -> T {
+    /// The first thing heard that is `wanted`; the others wait to be asked for.
+    pub fn hear(&self, wanted: impl Fn(&Heard) -> bool) -> Heard {
+        let mut put_aside = self.put_aside.borrow_mut();
+        if let Some(at) = put_aside.iter().position(&wanted) {
+            return put_aside.remove(at).unwrap();
+        }
         loop {
             let heard = self.heard.recv_timeout(PATIENCE).expect("it never happened");
-            if let Some(picked) = pick(heard) {
-                return picked;
+            if wanted(&heard) {
+                return heard;
             }
+            put_aside.push_back(heard);
         }
+    }
+
+    /// Everything heard up to now that was not asked for.
+    pub fn rest(&self) -> Vec<Heard> {
+        self.put_aside.take().into_iter().chain(self.heard.try_iter()).collect()
     }
 
     /// The next message.
     pub fn message(&self) -> Message {
-        self.hear(|heard| match heard {
-            Heard::Fast(_, message) | Heard::Queued(_, message) => Some(message),
-            _ => None,
-        })
+        match self.hear(|heard| matches!(heard, Heard::Fast(..) | Heard::Queued(..))) {
+            Heard::Fast(_, message) | Heard::Queued(_, message) => message,
+            other => unreachable!("{other:?} was not asked for"),
+        }
     }
 
     /// The connection of the next reset.
     pub fn reset(&self) -> Connection {
-        self.hear(|heard| if let Heard::Reset(connection) = heard { Some(connection) } else { None })
+        self.hear(|heard| matches!(heard, Heard::Reset(_))).into_connection()
+    }
+
+    /// The connection of the next remote reset.
+    pub fn remote_reset(&self) -> Connection {
+        self.hear(|heard| matches!(heard, Heard::RemoteReset(_))).into_connection()
+    }
+
+    /// The connection of the next refused dial.
+    pub fn refused(&self) -> Connection {
+        self.hear(|heard| matches!(heard, Heard::Refused(_))).into_connection()
+    }
+
+    /// The next connection that opened after this side dialled.
+    pub fn connected(&self) -> Connection {
+        self.hear(|heard| matches!(heard, Heard::Connect(_))).into_connection()
+    }
+
+    /// The next connection that opened after its peer dialled.
+    pub fn accepted(&self) -> Connection {
+        self.hear(|heard| matches!(heard, Heard::Accept(_))).into_connection()
+    }
+
+    /// The message that answers `message`, sent on `connection`.
+    pub fn ask(&self, connection: &Connection, message: Message) -> Message {
+        let (kind, tid) = (message.kind, message.tid);
+        connection.send_message(message).unwrap();
+        let answer = self.message();
+        assert_eq!((answer.kind, answer.tid), (kind, tid));
+        answer
     }
 
     /// Shuts down and waits.
     pub fn end(&self) {
-        self.messenger.shutdown();
-        self.messenger.wait().unwrap();
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        self.messenger.shutdown();
-        let ended = self.messenger.wait();
-        assert!(ended.is_ok() || std::thread::panicking(), "{ended:?}");
+        self.messenger.end();
     }
 }

@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 
 use msgr::Messenger;
 use msgr::session::{Cause, Link, Progress, ReadInto, Refill, Session, Step};
+use msgr::wire::CONNECT_LEN;
 
-use crate::actor::{READING, Told, WRITING, take};
+use crate::actor::{Actor, READING, Told, WRITING, take};
 use crate::interlude;
 use crate::net::{Arrival, Lost, Net};
+use crate::node::Node;
 use crate::wire::Found;
 use crate::working;
 
@@ -17,6 +19,8 @@ use crate::working;
 const READS_MAX: usize = 8;
 
 type Work = fn(&mut Link, Instant) -> Result<Progress, Cause>;
+/// An actor that worked in the middle of another one's work, and what came of it.
+type Visit = (usize, Result<Progress, Cause>);
 
 impl Net {
     /// Does what the session of an actor without a link wants.
@@ -77,7 +81,9 @@ impl Net {
         if self.actors[at].link.is_some() {
             self.note(|net| format!("{} loses wire {}: {cause:?}", net.who(at), net.actors[at].wire));
         }
+        let guest = self.guest(at);
         let actor = &mut self.actors[at];
+        let mut visited = None;
         if let Some(link) = actor.link.take() {
             let late = self.weather.as_mut().map_or(Duration::ZERO, |weather| weather.half_open());
             self.wires[actor.wire].close(actor.side, self.now, late);
@@ -88,10 +94,13 @@ impl Net {
                 let peer = link.session().map(|session| session.peer_addr());
                 self.wrong_waits += u64::from(peer > Some(actor.node.my_addr()));
             }
-            self.lost = self.count_failure(&link, cause);
-            working::on(working::of(&link), || link.lost(cause, self.now));
+            let lost = self.count_failure(&link, cause);
+            self.lost = lost;
+            let (now, session) = (self.now, working::of(&link));
+            ((), visited) = self.beside(guest, || working::on(session, || link.lost(cause, now)));
         }
         self.step(at);
+        self.follow_guest(visited);
     }
 
     /// Keeps count of dials that fail.
@@ -234,27 +243,51 @@ impl Net {
     /// Lets an actor's link work, and does what follows from that.
     pub(crate) fn work(&mut self, at: usize, work: Work) {
         let guest = self.guest(at);
-        let actor = &mut self.actors[at];
-        let Some(link) = &mut actor.link else { return };
+        let Some(mut link) = self.actors[at].link.take() else { return };
         let now = self.now;
-        let outcome = match guest {
-            None => working::on(working::of(link), || work(link, now)),
-            Some(guest) => {
-                let mut visitor = self.actors[guest].link.take().unwrap();
-                let host = self.actors[at].link.as_mut().unwrap();
-                let (outcome, (visitor, visit)) = interlude::during(
-                    || working::on(working::of(host), || work(host, now)),
-                    move || {
-                        let visit = working::on(working::of(&visitor), || visitor.process(now));
-                        (visitor, visit)
-                    },
-                );
-                self.actors[guest].link = Some(visitor);
-                self.follow(guest, visit);
-                outcome
-            }
-        };
+        let (outcome, visited) = self.beside(guest, || working::on(working::of(&link), || work(&mut link, now)));
+        self.actors[at].link = Some(link);
+        self.follow_guest(visited);
         self.follow(at, outcome);
+    }
+
+    /// Lets `host` act and, in the middle of it, the link of the actor `guest`, of which the outcome is returned too.
+    fn beside<A>(&mut self, guest: Option<usize>, host: impl FnOnce() -> A) -> (A, Option<Visit>) {
+        let Some(guest) = guest else { return (host(), None) };
+        let mut visitor = self.actors[guest].link.take().unwrap();
+        let now = self.now;
+        let (outcome, (visitor, visit)) = interlude::during(host, move || {
+            let visit = working::on(working::of(&visitor), || visitor.process(now));
+            (visitor, visit)
+        });
+        self.actors[guest].link = Some(visitor);
+        (outcome, Some((guest, visit)))
+    }
+
+    /// Lets the application at `node` act while a peer asks to connect: in the middle of it, that link works. False when
+    /// nobody asks now.
+    pub(crate) fn ambush(&mut self, node: &Arc<Node>, act: impl FnOnce()) -> bool {
+        let asks = |at: &usize| {
+            let actor = &self.actors[*at];
+            let link = actor.link.as_ref().filter(|link| link.session().is_none());
+            link.is_some() && Arc::ptr_eq(&actor.node, node) && !actor.waiting && self.brings_connect(actor)
+        };
+        let Some(caller) = (0..self.actors.len()).find(asks) else { return false };
+        let guest = self.fill(caller).then_some(caller);
+        let ((), visited) = self.beside(guest, act);
+        self.follow_guest(visited);
+        true
+    }
+
+    /// Whether a connect is in what an accepted link is to read.
+    fn brings_connect(&self, actor: &Actor) -> bool {
+        actor.side == 1 && self.wires[actor.wire].unread(1).len() >= CONNECT_LEN
+    }
+
+    fn follow_guest(&mut self, visited: Option<Visit>) {
+        if let Some((guest, outcome)) = visited {
+            self.follow(guest, outcome);
+        }
     }
 
     /// Another link of the same messenger that has just read something, to work in the middle of this one's callbacks.

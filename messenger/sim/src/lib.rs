@@ -11,6 +11,7 @@
 
 mod actor;
 mod drive;
+pub mod fuzz;
 mod interlude;
 mod net;
 mod node;

@@ -348,7 +348,8 @@ impl Link {
         self.lossy = opening.policy.lossy;
         let throttles =
             [opening.policy.throttler_messages, opening.policy.throttler_bytes, Some(self.core.dispatch_throttle())];
-        let mut half = RecvHalf::new(RecvParams { features, in_seq: opening.in_seq, throttles }, self.core.config());
+        let mut half = RecvHalf::new(RecvParams { features, in_seq: opening.in_seq, throttles }, self.core.config())
+            .with_arriving(self.core.arriving_throttle());
         half.push(opening.rest);
         self.phase = Phase::Open(Box::new(half));
         self.delayed = self.core.delays_messages_of(session.peer_type()).then(Box::default);

@@ -44,18 +44,19 @@ pub(crate) use phase::Phase;
 pub(crate) use state::{Loss, State};
 
 use std::any::Any;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::addr::EntityAddr;
 use crate::core::Core;
+use crate::coverage;
 use crate::entity::{EntityName, EntityType};
 use crate::error::Error;
 use crate::events::Event;
 use crate::message::{Message, PRIORITY_DEFAULT, Permits};
 use crate::policy::Policy;
 use crate::stats::add;
+use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::turn;
 use crate::wire::Stamp;
 
@@ -91,7 +92,8 @@ impl Session {
     }
 
     pub(crate) fn new_loopback(core: &Arc<Core>) -> Arc<Session> {
-        let state = State::new(Phase::Open, Policy::default(), core.my_addr());
+        let mut state = State::new(Phase::Open, Policy::default(), core.my_addr());
+        state.features = state.policy.features_supported;
         Session::with(core, core.my_name().kind, state, true)
     }
 
@@ -200,6 +202,7 @@ impl Session {
         }
         let driver = self.finish(&mut state);
         drop(state);
+        coverage::gap();
         self.core.forget(self);
         if let Some((_, driver)) = driver {
             driver.hang_up();
@@ -310,6 +313,7 @@ impl Session {
         let known = state.handed_out;
         self.finish(&mut state);
         drop(state);
+        coverage::gap();
         self.core.forget(self);
         if known {
             self.core.queue_event(Event::Reset, self);

@@ -8,6 +8,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use crate::coverage::{self, Point};
 use crate::message::Message;
 use crate::stats::{add, add_time};
+use crate::sync::thread_local;
 use crate::wire::{features, frame, tag};
 
 use super::Phase;
@@ -58,7 +59,7 @@ impl Outbox {
     /// Takes a batch of what the session has queued and encodes it, outside the session's lock. A session whose link
     /// with this `generation` is gone or not open has nothing.
     pub fn refill(&mut self, session: &Session, generation: u64) -> Refill {
-        SCRATCH.with_borrow_mut(|scratch| self.refill_with(session, generation, scratch))
+        SCRATCH.with(|scratch| self.refill_with(session, generation, &mut scratch.borrow_mut()))
     }
 
     fn refill_with(&mut self, session: &Session, generation: u64, scratch: &mut Scratch) -> Refill {

@@ -10,6 +10,8 @@ use crate::config::Config;
 use crate::coverage::{self, Point};
 use crate::error::PeerError;
 use crate::message::Message;
+use crate::sync::Arc;
+use crate::throttle::Throttle;
 use crate::wire::crc::crc32c;
 use crate::wire::frame::SMALL_FRAME_LEN;
 use crate::wire::{Footer, HEADER_LEN, Header, Stamp, footer, tag};
@@ -32,7 +34,8 @@ pub struct RecvParams {
     pub features: u64,
     /// Highest sequence number received so far.
     pub in_seq: u64,
-    /// Throttles a message passes before its payload is taken, in this order: policy messages, policy bytes, dispatch.
+    /// Throttles a message passes, in this order: policy messages, policy bytes before its payload is read, dispatch when it
+    /// is complete.
     pub throttles: Throttles,
 }
 
@@ -121,6 +124,13 @@ impl RecvHalf {
         }
     }
 
+    /// Counts bodies that are not complete, and are too large for the read buffer, by `throttle`.
+    #[must_use]
+    pub fn with_arriving(mut self, throttle: Arc<Throttle>) -> RecvHalf {
+        self.gate.set_arriving(throttle);
+        self
+    }
+
     /// Highest sequence number received.
     #[must_use]
     pub fn in_seq(&self) -> u64 {
@@ -189,12 +199,18 @@ impl RecvHalf {
                     Frame::Partial => return Ok(Next::Bytes),
                 },
             };
-            if !self.gate.pass(&mut body.passage, body.header.payload_len()) {
+            let have = body.own.as_ref().map_or(self.rest.len(), Vec::len);
+            let size = body.header.payload_len();
+            if !self.gate.pass(&mut body.passage, size, have >= body.len) {
                 self.body = Some(body);
                 return Ok(Next::Permit);
             }
-            let have = body.own.as_ref().map_or(self.rest.len(), Vec::len);
             if have < body.len {
+                // A small one waits in the read buffer, which is there anyway.
+                if body.len >= DIRECT_MIN && !self.gate.arrive(&mut body.passage, size) {
+                    self.body = Some(body);
+                    return Ok(Next::Permit);
+                }
                 self.gather(body);
                 return Ok(Next::Bytes);
             }
@@ -275,8 +291,7 @@ impl RecvHalf {
     /// Queues for the permit that [`Next::Permit`] asked for; `wake` is called, from any thread, once it is granted.
     /// Returns true when it was granted on the spot: ask [`RecvHalf::poll`] again.
     pub fn wait(&mut self, wake: impl FnOnce() + Send + 'static) -> bool {
-        let Some(body) = &self.body else { return true };
-        self.gate.wait(&body.passage, body.header.payload_len(), wake)
+        self.body.is_none() || self.gate.wait(wake)
     }
 
     /// True while a throttle holds a message back: reading on would only pile up input.

@@ -34,7 +34,12 @@ pub(crate) enum Verdict {
 
 /// The verdict when no session is registered for the peer: row a when it continues one, else row b.
 pub(crate) fn unknown(connect: &Connect) -> Verdict {
-    if connect.connect_seq > 0 { row(b'a', Verdict::ResetSession) } else { row(b'b', Verdict::Open) }
+    row(if connect.connect_seq > 0 { b'a' } else { b'b' }, fresh(connect))
+}
+
+/// Without a session there is nothing to continue.
+fn fresh(connect: &Connect) -> Verdict {
+    if connect.connect_seq > 0 { Verdict::ResetSession } else { Verdict::Open }
 }
 
 /// The verdict when `existing` is registered for the peer.
@@ -45,7 +50,7 @@ pub(crate) fn known(existing: &State, connect: &Connect, resetcheck: bool, my_ad
     let common = connect.features & existing.policy.features_supported;
     let starts_over = resetcheck || common & features::RECONNECT_SEQ == 0;
     if existing.phase == Phase::Closed {
-        return row(b'c', Verdict::Open);
+        return row(b'c', fresh(connect));
     }
     if existing.reserved_by.is_some() {
         return row(b'd', Verdict::RetryGlobal);

@@ -1,16 +1,12 @@
 //! Cases: beginning, end, and beginning again.
 
-use std::fs;
-use std::net::{IpAddr, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, OnceLock};
-use std::thread;
 
 use msgr::{EntityAddr, EntityName, Error, Message, Messenger, MessengerFactory, Policy, Setup};
 
-use socket2::{Domain, Socket, Type};
-
-use crate::{Heard, Plan, echo, loopback};
+use crate::{Plan, echo, eventually, loopback, raw};
 
 /// A port that is taken is an error that names it.
 pub fn a_port_in_use_is_told(factory: &dyn MessengerFactory) {
@@ -48,10 +44,10 @@ pub fn rebind_moves_to_another_port_as_another_incarnation(factory: &dyn Messeng
     let connection = client.connect(old);
     connection.send_message(Message::new(1)).unwrap();
     client.message();
-    let avoid = old.port() + 1;
-    let new = server.messenger.rebind(&[avoid]).unwrap();
+    let avoid: Vec<u16> = (old.port()..old.port() + 10).collect();
+    let new = server.messenger.rebind(&avoid).unwrap();
     assert_eq!(new, server.address());
-    assert!(new.port() != old.port() && new.port() != avoid);
+    assert!(!avoid.contains(&new.port()));
     assert_eq!(new.nonce, old.nonce + 1_000_000);
     assert_eq!(client.reset(), connection);
     client.connect(new).send_message(Message::new(1)).unwrap();
@@ -59,7 +55,16 @@ pub fn rebind_moves_to_another_port_as_another_incarnation(factory: &dyn Messeng
 }
 
 /// Shutting down in the middle of a fast dispatch returns at once, and waiting there is refused.
-pub fn shutdown_in_a_callback_returns_and_wait_is_misuse(factory: &dyn MessengerFactory, fast: bool) {
+pub fn shutdown_in_a_fast_dispatch_returns_and_wait_is_misuse(factory: &dyn MessengerFactory) {
+    shutdown_in_a_callback_returns_and_wait_is_misuse(factory, true);
+}
+
+/// The same in the dispatch thread.
+pub fn shutdown_in_the_dispatch_thread_returns_and_wait_is_misuse(factory: &dyn MessengerFactory) {
+    shutdown_in_a_callback_returns_and_wait_is_misuse(factory, false);
+}
+
+fn shutdown_in_a_callback_returns_and_wait_is_misuse(factory: &dyn MessengerFactory, fast: bool) {
     let myself: Arc<OnceLock<Arc<dyn Messenger>>> = Arc::default();
     let (tell, told) = channel();
     let tell = Mutex::new(tell);
@@ -76,7 +81,7 @@ pub fn shutdown_in_a_callback_returns_and_wait_is_misuse(factory: &dyn Messenger
     client.connect(server.address()).send_message(Message::new(1)).unwrap();
     let outcome = told.recv_timeout(crate::PATIENCE).unwrap();
     assert!(matches!(outcome, Err(Error::Misuse(_))), "{outcome:?}");
-    server.messenger.wait().unwrap();
+    server.messenger.ends();
     client.reset();
 }
 
@@ -107,21 +112,13 @@ pub fn the_end_does_not_wait_for_half_open_connections(factory: &dyn MessengerFa
     let client = Plan::client(Policy::lossless_client()).start(factory);
     client.connect(EntityAddr::new(silent.local_addr().unwrap(), 0));
     let server = Plan::server(Policy::stateless_server()).start(factory);
-    let _half_open = crate::raw::dial(server.socket());
-    // Its backlog is full, so that TCP itself goes on trying.
-    let full = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    full.bind(&loopback().into()).unwrap();
-    full.listen(0).unwrap();
-    let full_at = full.local_addr().unwrap().as_socket().unwrap();
-    let _in_its_backlog = TcpStream::connect(full_at).unwrap();
-    client.connect(EntityAddr::new(full_at, 0));
-    // Until both dials are under way: one accepted and unanswered, one that the kernel lists as SYN_SENT (02).
+    let _half_open = raw::dial(server.socket());
+    // TCP itself goes on trying here.
+    let unanswering = raw::Unanswering::new();
+    client.connect(EntityAddr::new(unanswering.address(), 0));
+    // Until both dials are under way.
     let _unanswered = silent.accept().unwrap();
-    let IpAddr::V4(ip) = full_at.ip() else { unreachable!("it was bound to an IPv4 address") };
-    let under_way = format!("{:08X}:{:04X} 02", u32::from_ne_bytes(ip.octets()), full_at.port());
-    while !fs::read_to_string("/proc/net/tcp").unwrap().contains(&under_way) {
-        thread::yield_now();
-    }
+    eventually("the dial", || unanswering.is_dialled());
     client.end();
     server.end();
 }
@@ -149,7 +146,7 @@ pub fn dropping_a_messenger_ends_it(factory: &dyn MessengerFactory) {
     server.add_dispatcher_head(Arc::new(Deaf));
     server.start().unwrap();
     let connection = client.connect(address);
-    client.hear(|heard| matches!(heard, Heard::Connect(_)).then_some(()));
+    client.connected();
     drop(server);
     assert_eq!(client.reset(), connection);
     assert!(TcpStream::connect(address.socket.unwrap()).is_err());

@@ -95,6 +95,8 @@ pub fn shrink(seed: u64) -> Result<Outcome, Violation> {
 }
 
 fn play(seed: u64, setting: setting::Setting, steps: &[Timed], trace: bool) -> Result<Outcome, String> {
+    #[cfg(feature = "coverage")]
+    msgr::coverage::at_gaps(crate::interlude::run);
     let result = std::panic::catch_unwind(|| {
         let mut world = World::new(setting, steps, seed, trace);
         world.play()?;

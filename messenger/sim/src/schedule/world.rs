@@ -14,7 +14,7 @@ use crate::weather::Weather;
 use super::hand::Hand;
 use super::ledger::Ledger;
 use super::setting::Setting;
-use super::step::{Step, Timed};
+use super::step::{Down, Step, Timed};
 use super::verdict;
 
 /// Turns after which a schedule is taken to spin. The longest take some tens of thousands.
@@ -47,6 +47,8 @@ pub(crate) struct World {
     pub(crate) rng: Rng,
     pub(crate) agenda: Vec<(Instant, u64, Later)>,
     order: u64,
+    /// Places that will mark another down in the moment in which somebody asks them to connect.
+    pub(crate) ambushes: Vec<(usize, usize)>,
     /// The messenger at each place, with the number of its life.
     pub(crate) nodes: Vec<Option<(Arc<Node>, usize)>>,
     /// Where each place is to be reached.
@@ -72,6 +74,7 @@ impl World {
             rng,
             agenda: Vec::new(),
             order: 0,
+            ambushes: Vec::new(),
             nodes: addresses.iter().map(|_| None).collect(),
             addresses,
             seed,
@@ -132,6 +135,7 @@ impl World {
     /// One turn of everything; false when nothing moved.
     fn turn(&mut self) -> Result<bool, String> {
         self.perform_due();
+        self.ambush();
         self.turns += 1;
         if self.turns > TURNS_MAX {
             return Err("no rest: it goes on and on".into());
@@ -152,6 +156,15 @@ impl World {
             self.net.pass(next);
         }
         next.is_some()
+    }
+
+    fn ambush(&mut self) {
+        for (from, to) in std::mem::take(&mut self.ambushes) {
+            let Some(hand) = self.hand(from) else { continue };
+            if !self.net.ambush(&hand.node, || hand.mark_down(to, Down::Handle)) {
+                self.ambushes.push((from, to));
+            }
+        }
     }
 
     fn note_drained(&self) {

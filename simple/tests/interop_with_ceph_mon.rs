@@ -1,0 +1,5 @@
+//! Interop with a real monitor.
+
+use msgr_simple::SimpleFactory;
+
+msgr_conformance::interop!(SimpleFactory);
