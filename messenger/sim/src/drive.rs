@@ -6,12 +6,9 @@ use std::time::{Duration, Instant};
 
 use msgr::Messenger;
 use msgr::session::{Cause, Link, Progress, ReadInto, Refill, Session, Step};
-use msgr::wire::CONNECT_LEN;
 
-use crate::actor::{Actor, READING, Told, WRITING, take};
-use crate::interlude;
+use crate::actor::{READING, Told, WRITING, take};
 use crate::net::{Arrival, Lost, Net};
-use crate::node::Node;
 use crate::wire::Found;
 use crate::working;
 
@@ -19,8 +16,6 @@ use crate::working;
 const READS_MAX: usize = 8;
 
 type Work = fn(&mut Link, Instant) -> Result<Progress, Cause>;
-/// An actor that worked in the middle of another one's work, and what came of it.
-type Visit = (usize, Result<Progress, Cause>);
 
 impl Net {
     /// Does what the session of an actor without a link wants.
@@ -90,6 +85,10 @@ impl Net {
             actor.outbox.clear();
             (actor.transmitting, actor.connecting) = (false, None);
             self.losses.push(cause);
+            if cause == Cause::Wait {
+                let peer = link.session().map(|session| session.peer_addr());
+                self.wrong_waits += u64::from(peer > Some(actor.node.my_addr()));
+            }
             let lost = self.count_failure(&link, cause);
             self.lost = lost;
             let (now, session) = (self.now, working::of(&link));
@@ -211,7 +210,7 @@ impl Net {
     }
 
     /// Reads once; false at the end of the stream.
-    fn fill(&mut self, at: usize) -> bool {
+    pub(crate) fn fill(&mut self, at: usize) -> bool {
         let actor = &mut self.actors[at];
         let Some(link) = &mut actor.link else { return true };
         let wire = &mut self.wires[actor.wire];
@@ -247,63 +246,7 @@ impl Net {
         self.follow(at, outcome);
     }
 
-    /// Lets `host` act and, in the middle of it, the link of the actor `guest`, of which the outcome is returned too.
-    fn beside<A>(&mut self, guest: Option<usize>, host: impl FnOnce() -> A) -> (A, Option<Visit>) {
-        let Some(guest) = guest else { return (host(), None) };
-        let mut visitor = self.actors[guest].link.take().unwrap();
-        let now = self.now;
-        let (outcome, (visitor, visit)) = interlude::during(host, move || {
-            let visit = working::on(working::of(&visitor), || visitor.process(now));
-            (visitor, visit)
-        });
-        self.actors[guest].link = Some(visitor);
-        (outcome, Some((guest, visit)))
-    }
-
-    /// Lets the application at `node` act while a peer asks to connect: in the middle of it, that link works. False when
-    /// nobody asks now.
-    pub(crate) fn ambush(&mut self, node: &Arc<Node>, act: impl FnOnce()) -> bool {
-        let asks = |at: &usize| {
-            let actor = &self.actors[*at];
-            let link = actor.link.as_ref().filter(|link| link.session().is_none());
-            link.is_some() && Arc::ptr_eq(&actor.node, node) && !actor.waiting && self.brings_connect(actor)
-        };
-        let Some(caller) = (0..self.actors.len()).find(asks) else { return false };
-        let guest = self.fill(caller).then_some(caller);
-        let ((), visited) = self.beside(guest, act);
-        self.follow_guest(visited);
-        true
-    }
-
-    /// Whether a connect is in what an accepted link is to read.
-    fn brings_connect(&self, actor: &Actor) -> bool {
-        actor.side == 1 && self.wires[actor.wire].unread(1).len() >= CONNECT_LEN
-    }
-
-    fn follow_guest(&mut self, visited: Option<Visit>) {
-        if let Some((guest, outcome)) = visited {
-            self.follow(guest, outcome);
-        }
-    }
-
-    /// Another link of the same messenger that has just read something, to work in the middle of this one's callbacks.
-    fn guest(&mut self, host: usize) -> Option<usize> {
-        if !self.weather.as_mut()?.interlude() {
-            return None;
-        }
-        let fits = |at: &usize| {
-            let (guest, host) = (&self.actors[*at], &self.actors[host]);
-            Arc::ptr_eq(&guest.node, &host.node) && guest.id != host.id && guest.link.is_some()
-        };
-        let guest = (0..self.actors.len()).filter(fits).find(|at| {
-            let guest = &self.actors[*at];
-            let found = self.wires[guest.wire].unread(guest.side);
-            !guest.waiting && guest.connecting.is_none() && !found.is_empty()
-        })?;
-        self.fill(guest).then_some(guest)
-    }
-
-    fn follow(&mut self, at: usize, outcome: Result<Progress, Cause>) {
+    pub(crate) fn follow(&mut self, at: usize, outcome: Result<Progress, Cause>) {
         let actor = &mut self.actors[at];
         let Some(link) = &mut actor.link else { return };
         actor.session = link.session().cloned();

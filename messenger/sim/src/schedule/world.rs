@@ -123,10 +123,10 @@ impl World {
         // What came late may lead to an address that is no more.
         (0..self.nodes.len()).for_each(|place| self.drop_what_is_of_no_use(place));
         // Who rests has nothing to send; who has forgotten or been forgotten finds out by sending.
-        self.greet_all();
+        self.greet(false);
         self.settle(true)?;
         let answered = self.last_answers();
-        self.greet_all();
+        self.greet(true);
         self.settle(true)?;
         verdict::answered(self, &answered)?;
         verdict::judge(self)
@@ -186,13 +186,18 @@ impl World {
         }
     }
 
-    /// Everybody who can sends a message and a keepalive to everybody it talks to.
-    fn greet_all(&self) {
+    /// Sends a message and a keepalive between any two places that talk to each other: both ways, or one way that may
+    /// dial.
+    fn greet(&mut self, both_ways: bool) {
         let has_server = self.ledger().setting.pairing.has_server();
-        for from in 0..self.nodes.len() {
-            let Some(hand) = self.hand(from) else { continue };
-            for to in (0..self.nodes.len()).filter(|to| *to != from) {
-                if !has_server || from == 0 || to == 0 {
+        let count = self.nodes.len();
+        for (one, other) in (0..count).flat_map(|one| (one + 1..count).map(move |other| (one, other))) {
+            if has_server && one != 0 {
+                continue;
+            }
+            let upwards = both_ways || !has_server && self.rng.bool();
+            for (from, to) in [(one, other), (other, one)] {
+                if let Some(hand) = self.hand(from).filter(|_| both_ways || (from < to) == upwards) {
                     hand.send(to, 1);
                     hand.keepalive(to);
                 }
