@@ -10,6 +10,8 @@ pub mod driver;
 mod mailbox;
 mod messenger;
 mod processor;
+#[cfg(all(test, msgr_shuttle))]
+mod schedules;
 mod slot;
 pub mod stack;
 mod timers;

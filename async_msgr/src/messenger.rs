@@ -106,6 +106,15 @@ impl AsyncMessenger {
     /// When the workers cannot be started.
     pub fn new(setup: Setup, stack: Arc<dyn NetworkStack>) -> Result<AsyncMessenger, Error> {
         let pool = WorkerPool::shared(&setup.config).map_err(|error| Error::local("starting the workers", error))?;
+        AsyncMessenger::on(pool, setup, stack)
+    }
+
+    /// A messenger on `stack` whose connections are carried by `pool`.
+    pub(crate) fn on(
+        pool: Arc<WorkerPool>,
+        setup: Setup,
+        stack: Arc<dyn NetworkStack>,
+    ) -> Result<AsyncMessenger, Error> {
         let core = Core::new(setup);
         let alive = AliveCount::default();
         let dialer = Arc::new(Dialer { core: Arc::clone(&core), pool, stack, alive: alive.clone() });

@@ -7,7 +7,7 @@ use msgr::sync::thread::{self, JoinHandle};
 use msgr::sync::{Arc, Mutex, PoisonError, Weak};
 use msgr::{Config, EventDriverKind};
 
-use crate::driver;
+use crate::driver::{self, EventDriver};
 use crate::mailbox::{Command, Mailbox};
 use crate::worker::Worker;
 
@@ -55,15 +55,23 @@ impl WorkerPool {
         if let Some(pool) = pools.iter().filter_map(Weak::upgrade).find(|pool| pool.key == key) {
             return Ok(pool);
         }
-        let pool = Arc::new(WorkerPool::start(key)?);
+        let pool = Arc::new(WorkerPool::start(key, || driver::create(key.driver))?);
         pools.push(Arc::downgrade(&pool));
         Ok(pool)
     }
 
-    fn start(key: Key) -> io::Result<WorkerPool> {
+    /// A pool of one worker with this driver, for a test that is the kernel too.
+    #[cfg(all(test, msgr_shuttle))]
+    pub(crate) fn of_one(driver: Box<dyn EventDriver>) -> Arc<WorkerPool> {
+        let key = Key { driver: EventDriverKind::Epoll, workers: 1, busy_poll_us: 0 };
+        let driver = std::cell::Cell::new(Some(driver));
+        Arc::new(WorkerPool::start(key, || driver.take().ok_or_else(|| io::ErrorKind::Other.into())).unwrap())
+    }
+
+    fn start(key: Key, driver: impl Fn() -> io::Result<Box<dyn EventDriver>>) -> io::Result<WorkerPool> {
         let mut pool = WorkerPool { key, workers: Vec::new(), threads: Vec::new() };
         for index in 0..key.workers {
-            let driver = driver::create(key.driver)?;
+            let driver = driver()?;
             let edge_triggered = driver.is_edge_triggered();
             let mailbox = Arc::new(Mailbox::new(driver.waker()));
             let worker = Worker::new(driver, Arc::clone(&mailbox), key.busy_poll_us);

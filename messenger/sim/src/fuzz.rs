@@ -41,21 +41,28 @@ pub fn session(input: &[u8]) {
     act::run(Source::new(input), Scene::Session);
 }
 
+/// Bytes that the long lengths of an input may add up to: many of them would only take time.
+const LONG_BYTES_MAX: usize = 400 << 10;
+
 /// The input, from its start on. At its end it gives zeros.
-pub(crate) struct Source<'a>(&'a [u8]);
+pub(crate) struct Source<'a> {
+    rest: &'a [u8],
+    /// Bytes left for long lengths.
+    long: usize,
+}
 
 impl<'a> Source<'a> {
     fn new(input: &'a [u8]) -> Source<'a> {
-        Source(input)
+        Source { rest: input, long: LONG_BYTES_MAX }
     }
 
     fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.rest.is_empty()
     }
 
     fn byte(&mut self) -> u8 {
-        let Some((first, rest)) = self.0.split_first() else { return 0 };
-        self.0 = rest;
+        let Some((first, rest)) = self.rest.split_first() else { return 0 };
+        self.rest = rest;
         *first
     }
 
@@ -69,9 +76,9 @@ impl<'a> Source<'a> {
 
     /// At most `most` bytes, as many as the next one says.
     fn bytes(&mut self, most: usize) -> &'a [u8] {
-        let n = usize::from(self.byte()).min(most).min(self.0.len());
-        let (bytes, rest) = self.0.split_at(n);
-        self.0 = rest;
+        let n = usize::from(self.byte()).min(most).min(self.rest.len());
+        let (bytes, rest) = self.rest.split_at(n);
+        self.rest = rest;
         bytes
     }
 
@@ -95,7 +102,11 @@ impl<'a> Source<'a> {
     fn length(&mut self) -> usize {
         match usize::from(self.byte()) {
             small @ 0..200 => small,
-            large => (large - 199) * 701,
+            large => {
+                let length = ((large - 199) * 701).min(self.long);
+                self.long -= length;
+                length
+            }
         }
     }
 }
