@@ -71,20 +71,14 @@ pub(crate) fn known(existing: &State, connect: &Connect, resetcheck: bool, my_ad
     if theirs < ours {
         return row(b'h', Verdict::RetrySession);
     }
-    let peer_wins = existing.peer_addr < *my_addr || existing.policy.server;
     if theirs > ours {
-        return match starts_over && ours == 0 {
-            // The peer may have answered our attempt, and lost that link before it opened: let the attempt decide.
-            true if existing.dialling && !peer_wins => row(b'k', Verdict::Wait),
-            true => row(b'l', Verdict::ResetSession),
-            false => row(b'm', TAKE_OVER),
-        };
+        return if starts_over && ours == 0 { row(b'l', Verdict::ResetSession) } else { row(b'm', TAKE_OVER) };
     }
     match existing.phase {
         // Row l would not take the connect_seq asked for: both would ask each other to retry for ever.
         Phase::Open | Phase::Standby if starts_over && ours == 0 => row(b'i', TAKE_OVER),
         Phase::Open | Phase::Standby => row(b'i', Verdict::RetrySession),
-        _ if peer_wins => row(b'j', TAKE_OVER),
+        _ if existing.peer_addr < *my_addr || existing.policy.server => row(b'j', TAKE_OVER),
         _ => row(b'k', Verdict::Wait),
     }
 }
