@@ -1,14 +1,18 @@
 //! What becomes of a session when one side has forgotten it, and the other has not.
 #![allow(clippy::unwrap_used)] // in helpers as in tests
 
-use msgr::wire::{Connect, features, tag};
+use msgr::wire::{Connect, ConnectReply, features, tag};
+use std::sync::Arc;
+
 use msgr::{EntityName, EntityType, Messenger, Policy};
 use msgr_sim::script::{self, Acceptor, Connector, addr, connect, message_frame};
-use msgr_sim::{Net, Seen};
+use msgr_sim::{Net, Node, Seen};
 
 const NODE: &str = "10.0.0.5:6800";
 /// Orders before [`NODE`], so that its links win races.
 const PEER: &str = "10.0.0.4:6800";
+/// Orders after it.
+const GREATER: &str = "10.0.0.6:6800";
 
 #[test]
 fn a_fresh_session_that_a_remembering_peer_takes_over_numbers_on_from_what_the_peer_has_received() {
@@ -63,21 +67,64 @@ fn a_session_marked_disposable_is_reset_with_the_peers_even_if_the_link_breaks_b
     assert_eq!(node.stats().msgr_drop_reset_messages, 1);
 }
 
-#[test]
-fn a_dial_does_not_open_once_the_peer_was_told_to_forget_what_may_have_answered_it() {
+/// A node that has dialled `peer` with a message queued, and the peer's own dial with a connect_seq of 2: the peer has
+/// answered SEQ, but its end of that link broke before the node read the answer.
+fn crossed(peer: &str) -> (Net, Arc<Node>, Acceptor, Connector, ConnectReply) {
     let mut net = Net::new();
     let node = net.node(EntityName::osd(1), NODE, Policy::lossless_peer_reuse());
-    let dialled = Acceptor::dialled_by(&mut net, &node, addr(PEER, 0));
-    node.send_all(&node.connect_to(EntityType::CLIENT, addr(PEER, 0)).unwrap(), [1]);
+    let dialled = Acceptor::dialled_by(&mut net, &node, addr(peer, 0));
+    node.send_all(&node.connect_to(EntityType::CLIENT, addr(peer, 0)).unwrap(), [1]);
     dialled.greet(&mut net);
-    // The peer has answered SEQ, but its end of that link broke before the node read the answer: it reconnects.
-    let dialler = Connector::dial(&mut net, &node, addr(PEER, 0));
-    assert_eq!(dialler.ask(&mut net, &connect(1, 2)).0.tag, tag::RESETSESSION);
+    let dialler = Connector::dial(&mut net, &node, addr(peer, 0));
+    let (reply, _) = dialler.ask(&mut net, &connect(1, 2));
+    (net, node, dialled, dialler, reply)
+}
+
+#[test]
+fn a_dial_does_not_open_once_the_peer_was_told_to_forget_what_may_have_answered_it() {
+    let (mut net, node, dialled, dialler, reply) = crossed(PEER);
+    assert_eq!(reply.tag, tag::RESETSESSION);
     dialled.say(&mut net, &script::reply(tag::SEQ), &[0; 8]);
     assert!(net.is_cut(dialled.wire), "the SEQ is of a session that the peer has forgotten");
     dialler.open(&mut net, connect(1, 0), 0);
     assert_eq!(net.read(dialler.wire, 0)[1], 1);
     assert!(!node.events().contains(&Seen::RemoteReset));
+}
+
+#[test]
+fn a_dial_that_wins_the_race_decides_what_becomes_of_a_session_the_peer_may_have_opened() {
+    let (mut net, node, dialled, dialler, reply) = crossed(GREATER);
+    assert_eq!(reply.tag, tag::WAIT);
+    net.cut(dialler.wire);
+    let sent = dialled.say(&mut net, &script::reply(tag::SEQ), &[0; 8]);
+    assert_eq!(sent[8..][..2], [tag::MSG, 1]);
+    net.cut(dialled.wire);
+    net.run();
+    // It was not received, so the node dials again; and so does the peer, which goes on where the node does.
+    let again = Connector::dial(&mut net, &node, addr(GREATER, 0));
+    assert_eq!(again.open(&mut net, connect(2, 3), 0).connect_seq, 4);
+    assert_eq!(net.read(again.wire, 0)[1], 1);
+    assert!(!node.events().contains(&Seen::RemoteReset));
+}
+
+#[test]
+fn a_side_that_does_not_know_whether_it_opened_and_dials_the_greater_address_keeps_it_waiting() {
+    let mut net = Net::new();
+    let node = net.node(EntityName::osd(1), NODE, Policy::lossless_peer_reuse());
+    net.play(GREATER);
+    let connection = node.connect_to(EntityType::CLIENT, addr(GREATER, 0)).unwrap();
+    net.run();
+    let first = Connector::dial(&mut net, &node, addr(GREATER, 0));
+    net.cut(0);
+    net.run();
+    assert_eq!(first.ask(&mut net, &connect(1, 0)).0.tag, tag::SEQ);
+    node.send_all(&connection, [1]);
+    net.cut(first.wire);
+    net.run();
+    assert_eq!(net.dialled(), 3, "it answered, and asks what came of it");
+    let second = Connector::dial(&mut net, &node, addr(GREATER, 0));
+    assert_eq!(second.ask(&mut net, &connect(2, 0)).0.tag, tag::WAIT);
+    assert!(!net.is_cut(2));
 }
 
 #[test]

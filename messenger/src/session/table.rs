@@ -63,7 +63,13 @@ pub(crate) fn known(existing: &State, connect: &Connect, resetcheck: bool, my_ad
         let peer_continues = theirs > 0;
         return row(b'f', Verdict::Replace { session_reset: true, hard_reset: false, peer_continues });
     }
+    // Two dials that cross, one of them from a side that answered an earlier one and does not know whether that opened:
+    // both sides must let the same dial go on, or they hang up each other's for ever.
+    let ours_wins = existing.dialling && existing.peer_addr > *my_addr;
     if theirs == 0 && ours > 0 {
+        if ours_wins && !existing.opened {
+            return row(b'k', Verdict::Wait);
+        }
         // Only what opened can have been forgotten; otherwise the peer merely missed the reply, and asks again.
         let (session_reset, hard_reset) = (resetcheck && existing.opened, existing.opened);
         return row(b'g', Verdict::Replace { session_reset, hard_reset, peer_continues: false });
@@ -72,7 +78,11 @@ pub(crate) fn known(existing: &State, connect: &Connect, resetcheck: bool, my_ad
         return row(b'h', Verdict::RetrySession);
     }
     if theirs > ours {
-        return if starts_over && ours == 0 { row(b'l', Verdict::ResetSession) } else { row(b'm', TAKE_OVER) };
+        return match starts_over && ours == 0 {
+            true if ours_wins => row(b'k', Verdict::Wait),
+            true => row(b'l', Verdict::ResetSession),
+            false => row(b'm', TAKE_OVER),
+        };
     }
     match existing.phase {
         // Row l would not take the connect_seq asked for: both would ask each other to retry for ever.
