@@ -23,6 +23,12 @@ impl Net {
         self.wires[wire].cut(how, self.now);
     }
 
+    /// Breaks a wire when it has carried so many more bytes.
+    pub(crate) fn cut_after(&mut self, wire: usize, how: Break) {
+        let after = how.after + self.wires[wire].carried;
+        self.wires[wire].breaks = Some(Break { after, ..how });
+    }
+
     /// Breaks all wires of a node.
     pub fn cut_off(&mut self, node: &Arc<Node>, how: Break) {
         let of = |actor: &&Actor| Arc::ptr_eq(&actor.node, node) && actor.link.is_some();

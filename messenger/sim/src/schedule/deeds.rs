@@ -55,6 +55,11 @@ impl World {
                     self.net.cut_as(wire, how);
                 }
             }
+            Step::CutAfter { back, how } => {
+                if let Some(wire) = self.net.dialled().checked_sub(back + 1) {
+                    self.net.cut_after(wire, how);
+                }
+            }
             Step::CutNext { how } => self.net.weather.as_mut().unwrap().next_break = Some(how),
             Step::MarkDown { from, to, how } => {
                 if how == Down::Handle && self.rng.bool() {

@@ -64,7 +64,8 @@ fn half_answered(rng: &mut Rng, from: usize, to: usize) -> Vec<Step> {
         Step::MarkDown { from, to, how: Down::Handle },
         Step::MarkDown { from: to, to: from, how: Down::Handle },
         Step::CutNext { how },
-        Step::Cross { one: from, other: to },
+        if rng.bool() { Step::Cross { one: from, other: to } } else { send(from, to) },
+        send(to, from),
         Step::Cross { one: from, other: to },
     ]
 }
@@ -82,8 +83,9 @@ fn started_over(rng: &mut Rng, from: usize, to: usize) -> Vec<Step> {
         Step::CutNext { how: new },
         send(from, to),
         send(to, from),
+        Step::CutAfter { back: 0, how: Break { after: rng.usize(..1000), ..old } },
         send(from, to),
-        Step::Cut { back: 0, how: Break::default() },
+        send(from, to),
     ]
 }
 

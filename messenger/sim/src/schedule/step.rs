@@ -51,6 +51,11 @@ pub(crate) enum Step {
         back: usize,
         how: Break,
     },
+    /// That wire will break so many bytes later.
+    CutAfter {
+        back: usize,
+        how: Break,
+    },
     /// The next wire will break.
     CutNext {
         how: Break,
@@ -103,6 +108,7 @@ impl Step {
         matches!(
             self,
             Step::Cut { .. }
+                | Step::CutAfter { .. }
                 | Step::CutNext { .. }
                 | Step::MarkDown { .. }
                 | Step::Restart { .. }
@@ -120,6 +126,10 @@ pub(crate) type Timed = (Duration, Step);
 pub(crate) fn choose(rng: &mut Rng, setting: &Setting) -> Vec<Timed> {
     let count = rng.usize(10..=30);
     let mut steps = Vec::with_capacity(count);
+    if rng.u32(..4) == 0 {
+        // While nobody knows anybody.
+        plot::choose(rng, setting, &mut steps);
+    }
     while steps.len() < count {
         if rng.u32(..25) == 0 {
             plot::choose(rng, setting, &mut steps);
@@ -157,7 +167,8 @@ fn step(rng: &mut Rng, setting: &Setting) -> Step {
         57..59 => Step::Dial { from, to },
         59..63 => Step::Keepalive { from, to },
         63..64 => Step::Loopback { at },
-        64..75 => Step::Cut { back: rng.usize(..3), how: how(rng) },
+        64..70 => Step::Cut { back: rng.usize(..3), how: how(rng) },
+        70..75 => Step::CutAfter { back: rng.usize(..3), how: how(rng) },
         75..86 => Step::CutNext { how: how(rng) },
         86..88 => Step::Outage { at, silent: rng.bool(), lasts: spread(rng, Duration::from_secs(12)) },
         88..90 => Step::Suspend { at, lasts: spread(rng, Duration::from_secs(12)) },
