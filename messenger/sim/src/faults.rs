@@ -23,6 +23,11 @@ impl Net {
         self.wires[wire].cut(how, self.now);
     }
 
+    /// Lets what one side of a wire writes go nowhere.
+    pub(crate) fn mute(&mut self, wire: usize, side: usize) {
+        self.wires[wire].muted[side] = true;
+    }
+
     /// Breaks a wire when it has carried so many more bytes.
     pub(crate) fn cut_after(&mut self, wire: usize, how: Break) {
         let after = how.after + self.wires[wire].carried;

@@ -56,6 +56,12 @@ pub(crate) enum Step {
         back: usize,
         how: Break,
     },
+    /// What one side of that wire writes goes nowhere, and some time later it breaks.
+    Mute {
+        back: usize,
+        side: usize,
+        lasts: Duration,
+    },
     /// The next wire will break.
     CutNext {
         how: Break,
@@ -109,6 +115,7 @@ impl Step {
             self,
             Step::Cut { .. }
                 | Step::CutAfter { .. }
+                | Step::Mute { .. }
                 | Step::CutNext { .. }
                 | Step::MarkDown { .. }
                 | Step::Restart { .. }
@@ -168,7 +175,8 @@ fn step(rng: &mut Rng, setting: &Setting) -> Step {
         59..63 => Step::Keepalive { from, to },
         63..64 => Step::Loopback { at },
         64..70 => Step::Cut { back: rng.usize(..3), how: how(rng) },
-        70..75 => Step::CutAfter { back: rng.usize(..3), how: how(rng) },
+        70..73 => Step::CutAfter { back: rng.usize(..3), how: how(rng) },
+        73..75 => Step::Mute { back: rng.usize(..2), side: rng.usize(..2), lasts: spread(rng, Duration::from_secs(2)) },
         75..86 => Step::CutNext { how: how(rng) },
         86..88 => Step::Outage { at, silent: rng.bool(), lasts: spread(rng, Duration::from_secs(12)) },
         88..90 => Step::Suspend { at, lasts: spread(rng, Duration::from_secs(12)) },
