@@ -25,8 +25,11 @@ impl Registry {
 
     /// Adds a session, under `addr` unless it is anonymous.
     pub(crate) fn insert(&mut self, session: &Arc<Session>, addr: Option<EntityAddr>) {
-        if let Some(addr) = addr {
-            self.by_addr.insert(addr, Arc::clone(session));
+        if let Some(addr) = addr
+            && self.by_addr.insert(addr, Arc::clone(session)).is_some()
+        {
+            // The one before was closed, and nobody will find it to be removed.
+            self.forgotten = session.id();
         }
         self.by_id.insert(session.id(), Arc::clone(session));
     }

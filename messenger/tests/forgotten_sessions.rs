@@ -108,6 +108,26 @@ fn a_dial_that_wins_the_race_decides_what_becomes_of_a_session_the_peer_may_have
 }
 
 #[test]
+fn a_side_that_does_not_know_whether_it_opened_and_dials_the_greater_address_keeps_it_waiting() {
+    let mut net = Net::new();
+    let node = net.node(EntityName::osd(1), NODE, Policy::lossless_peer_reuse());
+    net.play(GREATER);
+    let connection = node.connect_to(EntityType::CLIENT, addr(GREATER, 0)).unwrap();
+    net.run();
+    let first = Connector::dial(&mut net, &node, addr(GREATER, 0));
+    net.cut(0);
+    net.run();
+    assert_eq!(first.ask(&mut net, &connect(1, 0)).0.tag, tag::SEQ);
+    node.send_all(&connection, [1]);
+    net.cut(first.wire);
+    net.run();
+    assert_eq!(net.dialled(), 3, "it answered, and asks what came of it");
+    let second = Connector::dial(&mut net, &node, addr(GREATER, 0));
+    assert_eq!(second.ask(&mut net, &connect(2, 0)).0.tag, tag::WAIT);
+    assert!(!net.is_cut(2));
+}
+
+#[test]
 fn a_fresh_session_is_not_taken_over_by_a_peer_that_does_not_say_what_it_has_received() {
     for dialling in [true, false] {
         let mut net = Net::new();

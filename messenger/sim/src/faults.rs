@@ -23,6 +23,17 @@ impl Net {
         self.wires[wire].cut(how, self.now);
     }
 
+    /// Lets what one side of a wire writes go nowhere.
+    pub(crate) fn mute(&mut self, wire: usize, side: usize) {
+        self.wires[wire].muted[side] = true;
+    }
+
+    /// Breaks a wire when it has carried so many more bytes.
+    pub(crate) fn cut_after(&mut self, wire: usize, how: Break) {
+        let after = how.after + self.wires[wire].carried;
+        self.wires[wire].breaks = Some(Break { after, ..how });
+    }
+
     /// Breaks all wires of a node.
     pub fn cut_off(&mut self, node: &Arc<Node>, how: Break) {
         let of = |actor: &&Actor| Arc::ptr_eq(&actor.node, node) && actor.link.is_some();

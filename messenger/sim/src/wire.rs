@@ -45,6 +45,8 @@ pub(crate) struct Wire {
     /// Bytes on their way to each side.
     lanes: [Lane; 2],
     pub(crate) closed: bool,
+    /// Whether what a side writes goes nowhere, although it still hears the other.
+    pub(crate) muted: [bool; 2],
     pub(crate) breaks: Option<Break>,
     pub(crate) carried: usize,
     /// How long bytes are on their way to each side.
@@ -81,7 +83,7 @@ impl Wire {
 
     /// Takes bytes from a side. Whoever has not noticed that the wire is closed writes into the void.
     pub(crate) fn write(&mut self, from: usize, bytes: &[u8], now: Instant) {
-        if self.closed {
+        if self.closed || self.muted[from] {
             return;
         }
         let n = self.breaks.map_or(bytes.len(), |broken| bytes.len().min(broken.after - self.carried));
@@ -153,8 +155,9 @@ impl Wire {
             lane.arrived = lane.bytes.len();
             lane.end = lane.end.map(|end| end.min(now));
         }
-        if !self.closed {
-            self.breaks = None;
+        self.breaks = None;
+        if self.muted != [false; 2] {
+            self.cut(Break::default(), now);
         }
     }
 

@@ -96,6 +96,10 @@ impl Core {
         let mut state = session.lock();
         let (session_reset, hard_reset, peer_continues) =
             match table::known(&state, connect, policy.resetcheck, &self.my_addr()) {
+                // It is about to be forgotten, and then this link is older than that.
+                Verdict::Open if !policy.lossy => {
+                    return Answer::RetryGlobal { global_seq: connect.global_seq, reserved: None };
+                }
                 Verdict::Open => {
                     drop(state);
                     let fresh = Session::new(self, kind, State::new(Phase::Accepting, policy, peer));

@@ -63,7 +63,13 @@ pub(crate) fn known(existing: &State, connect: &Connect, resetcheck: bool, my_ad
         let peer_continues = theirs > 0;
         return row(b'f', Verdict::Replace { session_reset: true, hard_reset: false, peer_continues });
     }
+    // Two dials that cross, one of them from a side that answered an earlier one and does not know whether that opened:
+    // both sides must let the same dial go on, or they hang up each other's for ever.
+    let ours_wins = existing.dialling && existing.peer_addr > *my_addr;
     if theirs == 0 && ours > 0 {
+        if ours_wins && !existing.opened {
+            return row(b'k', Verdict::Wait);
+        }
         // Only what opened can have been forgotten; otherwise the peer merely missed the reply, and asks again.
         let (session_reset, hard_reset) = (resetcheck && existing.opened, existing.opened);
         return row(b'g', Verdict::Replace { session_reset, hard_reset, peer_continues: false });
@@ -71,11 +77,9 @@ pub(crate) fn known(existing: &State, connect: &Connect, resetcheck: bool, my_ad
     if theirs < ours {
         return row(b'h', Verdict::RetrySession);
     }
-    let peer_wins = existing.peer_addr < *my_addr || existing.policy.server;
     if theirs > ours {
         return match starts_over && ours == 0 {
-            // The peer may have answered our attempt, and lost that link before it opened: let the attempt decide.
-            true if existing.dialling && !peer_wins => row(b'k', Verdict::Wait),
+            true if ours_wins => row(b'k', Verdict::Wait),
             true => row(b'l', Verdict::ResetSession),
             false => row(b'm', TAKE_OVER),
         };
@@ -84,7 +88,7 @@ pub(crate) fn known(existing: &State, connect: &Connect, resetcheck: bool, my_ad
         // Row l would not take the connect_seq asked for: both would ask each other to retry for ever.
         Phase::Open | Phase::Standby if starts_over && ours == 0 => row(b'i', TAKE_OVER),
         Phase::Open | Phase::Standby => row(b'i', Verdict::RetrySession),
-        _ if peer_wins => row(b'j', TAKE_OVER),
+        _ if existing.peer_addr < *my_addr || existing.policy.server => row(b'j', TAKE_OVER),
         _ => row(b'k', Verdict::Wait),
     }
 }

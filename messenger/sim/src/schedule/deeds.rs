@@ -26,6 +26,7 @@ impl World {
             Later::Begin { place, nonce } => self.begin(place, nonce),
             Later::Learn { place, other } => self.learn(place, other),
             Later::BringUp(address) => self.net.bring_up(address),
+            Later::Cut(wire) => self.net.cut(wire),
             Later::Release => {
                 let kept = std::mem::take(&mut self.ledger().kept);
                 drop(kept);
@@ -53,6 +54,18 @@ impl World {
             Step::Cut { back, how } => {
                 if let Some(wire) = self.net.dialled().checked_sub(back + 1) {
                     self.net.cut_as(wire, how);
+                }
+            }
+            Step::CutAfter { back, how } => {
+                if let Some(wire) = self.net.dialled().checked_sub(back + 1) {
+                    self.net.cut_after(wire, how);
+                }
+            }
+            Step::Mute { back, side, lasts } => {
+                if let Some(wire) = self.net.dialled().checked_sub(back + 1) {
+                    self.net.mute(wire, side);
+                    let at = self.net.now + lasts;
+                    self.later(at, Later::Cut(wire));
                 }
             }
             Step::CutNext { how } => self.net.weather.as_mut().unwrap().next_break = Some(how),

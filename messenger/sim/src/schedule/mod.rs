@@ -5,6 +5,7 @@ mod app;
 mod deeds;
 mod hand;
 mod ledger;
+mod plot;
 mod setting;
 mod show;
 mod step;

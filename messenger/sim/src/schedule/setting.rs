@@ -228,7 +228,7 @@ fn config(rng: &mut Rng) -> Config {
         config.ms_inject_delay_probability = 0.2;
         config.ms_inject_delay_max = millis(rng, 1, 2_000);
     }
-    if chance(rng, 5) {
+    if chance(rng, 10) {
         // A handshake has several steps, and each is held up.
         let longest = config.ms_connection_ready_timeout.as_millis() as u64 / 40;
         config.ms_inject_internal_delays = millis(rng, 1, longest);

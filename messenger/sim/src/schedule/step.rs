@@ -4,16 +4,11 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use msgr::wire::{CONNECT_LEN, REPLY_LEN};
-
-use crate::script::{GREETING_LEN, HELLO_LEN};
 use crate::weather::spread;
 use crate::wire::Break;
 
+use super::plot;
 use super::setting::Setting;
-
-/// Bytes a wire has carried when the connector has asked to connect, without an authorizer.
-const CONNECT_SAID: usize = GREETING_LEN + HELLO_LEN + CONNECT_LEN;
 
 /// How an application ends a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +50,17 @@ pub(crate) enum Step {
     Cut {
         back: usize,
         how: Break,
+    },
+    /// That wire will break so many bytes later.
+    CutAfter {
+        back: usize,
+        how: Break,
+    },
+    /// What one side of that wire writes goes nowhere, and some time later it breaks.
+    Mute {
+        back: usize,
+        side: usize,
+        lasts: Duration,
     },
     /// The next wire will break.
     CutNext {
@@ -108,6 +114,8 @@ impl Step {
         matches!(
             self,
             Step::Cut { .. }
+                | Step::CutAfter { .. }
+                | Step::Mute { .. }
                 | Step::CutNext { .. }
                 | Step::MarkDown { .. }
                 | Step::Restart { .. }
@@ -125,9 +133,13 @@ pub(crate) type Timed = (Duration, Step);
 pub(crate) fn choose(rng: &mut Rng, setting: &Setting) -> Vec<Timed> {
     let count = rng.usize(10..=30);
     let mut steps = Vec::with_capacity(count);
+    if rng.u32(..4) == 0 {
+        // While nobody knows anybody.
+        plot::choose(rng, setting, &mut steps);
+    }
     while steps.len() < count {
         if rng.u32(..25) == 0 {
-            plot(rng, setting, &mut steps);
+            plot::choose(rng, setting, &mut steps);
         } else {
             let timed = (gap(rng), step(rng, setting));
             steps.push(timed);
@@ -136,37 +148,7 @@ pub(crate) fn choose(rng: &mut Rng, setting: &Setting) -> Vec<Timed> {
     steps
 }
 
-/// A few things in quick succession between two places, of the kind that races are made of.
-fn plot(rng: &mut Rng, setting: &Setting, steps: &mut Vec<Timed>) {
-    let (one, other) = pair(rng, setting);
-    for at in 0..rng.usize(3..=8) {
-        let (from, to) = if rng.bool() { (one, other) } else { (other, one) };
-        let step = match rng.u32(..13) {
-            0..2 => Step::Cross { one, other },
-            2..5 => Step::Send { from, to, count: 1 },
-            5..9 => Step::CutNext { how: in_handshake(rng) },
-            9..11 => Step::Cut { back: rng.usize(..2), how: in_handshake(rng) },
-            _ if setting.resets => Step::MarkDown { from, to, how: Down::Handle },
-            _ => Step::Dial { from, to },
-        };
-        steps.push((if at == 0 { gap(rng) } else { spread(rng, Duration::from_millis(500)) }, step));
-    }
-}
-
-/// A break in the middle of a handshake, which one side notices late: until then, what is said last is under way.
-fn in_handshake(rng: &mut Rng) -> Break {
-    let after = match rng.u32(..6) {
-        0..2 => CONNECT_SAID,
-        2 => CONNECT_SAID + REPLY_LEN,
-        3 => CONNECT_SAID + REPLY_LEN + 8,
-        _ => rng.usize(CONNECT_SAID - CONNECT_LEN..CONNECT_SAID + 60),
-    };
-    let mut noticed = [Duration::ZERO; 2];
-    noticed[rng.usize(..2)] = spread(rng, Duration::from_secs(2));
-    Break { after, noticed, loses: rng.u32(..4) == 0 }
-}
-
-fn gap(rng: &mut Rng) -> Duration {
+pub(crate) fn gap(rng: &mut Rng) -> Duration {
     match rng.u32(..100) {
         0..35 => Duration::ZERO,
         35..80 => spread(rng, Duration::from_millis(20)),
@@ -176,7 +158,7 @@ fn gap(rng: &mut Rng) -> Duration {
 }
 
 /// Two places that talk to each other, in any order.
-fn pair(rng: &mut Rng, setting: &Setting) -> (usize, usize) {
+pub(crate) fn pair(rng: &mut Rng, setting: &Setting) -> (usize, usize) {
     let count = setting.places.len();
     let one = if setting.pairing.has_server() { 0 } else { rng.usize(..count) };
     let other = (one + rng.usize(1..count)) % count;
@@ -192,7 +174,9 @@ fn step(rng: &mut Rng, setting: &Setting) -> Step {
         57..59 => Step::Dial { from, to },
         59..63 => Step::Keepalive { from, to },
         63..64 => Step::Loopback { at },
-        64..75 => Step::Cut { back: rng.usize(..3), how: how(rng) },
+        64..70 => Step::Cut { back: rng.usize(..3), how: how(rng) },
+        70..73 => Step::CutAfter { back: rng.usize(..3), how: how(rng) },
+        73..75 => Step::Mute { back: rng.usize(..2), side: rng.usize(..2), lasts: spread(rng, Duration::from_secs(2)) },
         75..86 => Step::CutNext { how: how(rng) },
         86..88 => Step::Outage { at, silent: rng.bool(), lasts: spread(rng, Duration::from_secs(12)) },
         88..90 => Step::Suspend { at, lasts: spread(rng, Duration::from_secs(12)) },

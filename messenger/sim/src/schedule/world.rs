@@ -37,6 +37,7 @@ pub(crate) enum Later {
         other: usize,
     },
     BringUp(SocketAddr),
+    Cut(usize),
     Release,
 }
 
