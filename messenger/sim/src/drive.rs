@@ -51,6 +51,7 @@ impl Net {
             return self.step(at);
         }
         let wire = self.wire();
+        self.wires[wire].from = Some(local.ip());
         self.note(|net| format!("{} dials {target}: wire {wire}", net.who(at)));
         let latency = self.wires[wire].latency[0] + self.wires[wire].latency[1];
         let connecting = if lost {

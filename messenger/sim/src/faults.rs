@@ -1,6 +1,6 @@
 //! What breaks in a net, and how it is mended.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -23,6 +23,11 @@ impl Net {
         self.wires[wire].cut(how, self.now);
     }
 
+    /// The wire dialled so many before the last of those that are not broken.
+    pub(crate) fn whole_wire(&self, back: usize) -> Option<usize> {
+        (0..self.wires.len()).rev().filter(|wire| !self.wires[*wire].closed).nth(back)
+    }
+
     /// Lets what one side of a wire writes go nowhere.
     pub(crate) fn mute(&mut self, wire: usize, side: usize) {
         self.wires[wire].muted[side] = true;
@@ -41,6 +46,12 @@ impl Net {
         for wire in wires {
             self.cut_as(wire, how);
         }
+    }
+
+    /// What was sent on wires dialled from `from`, and was not read yet, is lost.
+    pub(crate) fn lose_all_from(&mut self, from: IpAddr) {
+        let now = self.now;
+        self.wires.iter_mut().filter(|wire| wire.from == Some(from)).for_each(|wire| wire.lose(1, now));
     }
 
     /// Keeps everything of a node from running until then.

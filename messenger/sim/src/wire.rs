@@ -1,6 +1,7 @@
 //! One TCP connection in memory.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 /// Longest time under way once the weather has cleared up.
@@ -42,6 +43,8 @@ pub(crate) enum Found {
 /// One TCP connection. Side 0 dialled.
 #[derive(Default)]
 pub(crate) struct Wire {
+    /// Whence a messenger dialled.
+    pub(crate) from: Option<IpAddr>,
     /// Bytes on their way to each side.
     lanes: [Lane; 2],
     pub(crate) closed: bool,
@@ -117,6 +120,8 @@ impl Wire {
 
     /// A side closes its end. The other learns of it behind what is on its way, and `late` after that.
     pub(crate) fn close(&mut self, side: usize, now: Instant, late: Duration) {
+        // It reads no more; schedules with many bulky links would hold gigabytes of what nobody reads.
+        self.lanes[side] = Lane { end: Some(now), ..Lane::default() };
         if self.closed {
             return;
         }
@@ -124,7 +129,6 @@ impl Wire {
         let lane = &mut self.lanes[1 - side];
         let last = lane.flight.back().map_or(now, |(at, _)| *at);
         lane.end = Some(last.max(now + self.latency[1 - side]) + late);
-        self.lanes[side].end = Some(now);
     }
 
     pub(crate) fn found(&mut self, side: usize, now: Instant) -> Found {
@@ -159,6 +163,12 @@ impl Wire {
         if self.muted != [false; 2] {
             self.cut(Break::default(), now);
         }
+    }
+
+    /// What is on its way to a side, and what it has not read, is lost. It finds the end.
+    pub(crate) fn lose(&mut self, side: usize, now: Instant) {
+        self.closed = true;
+        self.lanes[side] = Lane { end: Some(now), ..Lane::default() };
     }
 
     /// What has arrived and was not read.

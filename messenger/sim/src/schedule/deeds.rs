@@ -52,17 +52,17 @@ impl World {
                 self.hand(at).inspect(|hand| hand.send(at, 1));
             }
             Step::Cut { back, how } => {
-                if let Some(wire) = self.net.dialled().checked_sub(back + 1) {
+                if let Some(wire) = self.net.whole_wire(back) {
                     self.net.cut_as(wire, how);
                 }
             }
             Step::CutAfter { back, how } => {
-                if let Some(wire) = self.net.dialled().checked_sub(back + 1) {
+                if let Some(wire) = self.net.whole_wire(back) {
                     self.net.cut_after(wire, how);
                 }
             }
             Step::Mute { back, side, lasts } => {
-                if let Some(wire) = self.net.dialled().checked_sub(back + 1) {
+                if let Some(wire) = self.net.whole_wire(back) {
                     self.net.mute(wire, side);
                     let at = self.net.now + lasts;
                     self.later(at, Later::Cut(wire));
@@ -130,7 +130,11 @@ impl World {
         let nonce = if same_nonce { self.addresses[at].nonce } else { self.rng.u32(..) };
         let begins = self.net.now + after;
         self.later(begins, Later::Begin { place: at, nonce });
-        if !same_nonce {
+        if same_nonce {
+            // A connect that comes late cannot be told from one of the new life: for this, Ceph draws nonces.
+            let from = self.ledger().setting.places[at].address.ip();
+            self.net.lose_all_from(from);
+        } else {
             self.tell_others(at, after);
         }
     }

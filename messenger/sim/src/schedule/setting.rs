@@ -174,7 +174,11 @@ impl Setting {
             places[at].misfit = Some(if rng.bool() { Misfit::Requires } else { Misfit::Version });
         }
         let manners = manners(rng, resets);
-        let climate = climate(rng, manners.bulky);
+        let mut climate = climate(rng, manners.bulky);
+        if manners.bulky && config.ms_inject_socket_failures > 0 {
+            // Sockets fail by the call: a message that takes more calls than that would hardly ever arrive.
+            (climate.read_max, climate.write_max) = (usize::MAX, usize::MAX);
+        }
         Setting { pairing, places, resets, manners, climate }
     }
 }

@@ -46,7 +46,7 @@ pub(crate) enum Step {
     Loopback {
         at: usize,
     },
-    /// The wire dialled so many before the last breaks.
+    /// The wire dialled so many before the last of those that are whole breaks.
     Cut {
         back: usize,
         how: Break,
