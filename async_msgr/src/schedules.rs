@@ -68,7 +68,7 @@ fn messenger(kernel: &Arc<Kernel>, name: EntityName, policy: Policy, inline: boo
         ..Config::default()
     };
     let setup = Setup::new(name).with_config(config);
-    let messenger = AsyncMessenger::on(WorkerPool::of_one(kernel.driver()), setup, kernel.stack()).unwrap();
+    let messenger = AsyncMessenger::on(WorkerPool::of_one(kernel.driver()).unwrap(), setup, kernel.stack()).unwrap();
     messenger.set_default_policy(policy);
     messenger
 }
