@@ -47,7 +47,7 @@ build:
     cargo build --locked --release --package msgr-bench --bins
 
 # All tests, the examples included. Installs the packages they need where it may.
-test: setup
+test: setup sim concurrency
     cargo run --locked --quiet --package msgr --example echo -- simple
     cargo run --locked --quiet --package msgr --example echo -- async
     cargo test --locked --workspace --doc
@@ -56,6 +56,15 @@ test: setup
 # Runs the conformance cases against every messenger and prints a table; takes --only, --repeat, --case, --against.
 conformance *options:
     cargo run --locked --quiet --package msgr-conformance-table -- {{ options }}
+
+# Plays seeded stories of faults between messengers in memory; takes --schedules N, --seed N, --trace, --shrink.
+sim *options:
+    cargo build --locked --quiet --profile sim --package msgr-sim --features cli
+    target/sim/msgr-sim {{ options }}
+
+# Breaks the protocol on purpose, in ways that the simulation must notice within 10,000 schedules; takes names of some.
+sim-mutants *names:
+    .ci/mutants {{ names }}
 
 # Formatting, lints and documentation, all without a warning, and the licences of the dependencies.
 check:

@@ -34,7 +34,7 @@ pub(crate) fn hit(point: Point) {
 }
 
 /// A moment at which this thread holds no lock and leaves something half done that another thread may meet. With the
-/// feature, whatever [`at_gaps`] was given acts here, as that thread.
+/// feature, whatever `at_gaps` was given acts here, as that thread.
 #[inline(always)]
 pub(crate) fn gap() {
     #[cfg(feature = "coverage")]

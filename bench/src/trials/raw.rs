@@ -29,19 +29,16 @@ impl Stranger {
 
     /// Connects and opens a session, as client `nonce`.
     pub(super) fn open(server: SocketAddr, nonce: u32) -> io::Result<Stranger> {
-        let mut stranger = Stranger::dial(server)?;
-        stranger.read_greeting()?;
-        stranger.write(&hello(nonce))?;
-        stranger.write(&connect(true))?;
-        let mut raw = [0; REPLY_LEN];
-        stranger.0.read_exact(&mut raw)?;
-        let reply = ConnectReply::parse(&raw);
-        if reply.tag != tag::SEQ {
-            return Err(io::Error::other(format!("a session was refused with tag {}", reply.tag)));
+        let at = |step: &'static str| move |error: io::Error| io::Error::new(error.kind(), format!("{step}: {error}"));
+        let mut stranger = Stranger::dial(server).map_err(at("connecting"))?;
+        stranger.read_greeting().map_err(at("waiting for the greeting"))?;
+        stranger.write(&[hello(nonce), connect(true)].concat()).map_err(at("asking to connect"))?;
+        let tag = stranger.read_reply().map_err(at("waiting for the reply"))?;
+        if tag != tag::SEQ {
+            return Err(io::Error::other(format!("a session was refused with tag {tag}")));
         }
-        let mut seq = [0; 8];
-        stranger.0.read_exact(&mut seq)?;
-        stranger.write(&[0; 8])?;
+        stranger.0.read_exact(&mut [0; 8]).map_err(at("waiting for what the server has received"))?;
+        stranger.write(&[0; 8]).map_err(at("saying what was received"))?;
         Ok(stranger)
     }
 

@@ -8,8 +8,7 @@ use msgr::Messenger;
 use msgr::session::{Cause, Link, Progress, ReadInto, Refill, Session, Step};
 
 use crate::actor::{READING, Told, WRITING, take};
-use crate::interlude;
-use crate::net::{Arrival, Net};
+use crate::net::{Arrival, Lost, Net};
 use crate::wire::Found;
 use crate::working;
 
@@ -17,13 +16,11 @@ use crate::working;
 const READS_MAX: usize = 8;
 
 type Work = fn(&mut Link, Instant) -> Result<Progress, Cause>;
-/// An actor that worked in the middle of another one's work, and what came of it.
-type Visit = (usize, Result<Progress, Cause>);
 
 impl Net {
     /// Does what the session of an actor without a link wants.
     pub(crate) fn step(&mut self, at: usize) {
-        let lost_open = std::mem::take(&mut self.lost_open);
+        let lost = self.lost.take();
         let actor = &mut self.actors[at];
         actor.wake = None;
         let Some(session) = &actor.session else { return };
@@ -32,7 +29,9 @@ impl Net {
             Step::Gone => actor.gone = actor.link.is_none(),
             Step::Until(wake) => {
                 actor.wake = Some(wake);
-                self.waits_after_open += u64::from(lost_open);
+                self.waits_after_open += u64::from(lost == Some(Lost::Open));
+                let backoff = actor.node.core().config().ms_initial_backoff;
+                self.long_waits += u64::from(lost == Some(Lost::FirstDial) && wake > self.now + backoff);
             }
             Step::Dial(link) => self.dial_with(at, link),
         }
@@ -45,6 +44,7 @@ impl Net {
         let lost = self.weather.as_mut().is_some_and(|weather| weather.loses_dial()) || self.is_silent(target);
         let listener = self.listener(target);
         if listener.is_none() && !played && !lost {
+            self.lost = self.count_failure(&link, Cause::Refused);
             link.lost(Cause::Refused, self.now);
             self.note(|net| format!("{} is refused by {target}", net.who(at)));
             self.losses.push(Cause::Refused);
@@ -78,7 +78,6 @@ impl Net {
         }
         let guest = self.guest(at);
         let actor = &mut self.actors[at];
-        let was_open = actor.link.as_ref().is_some_and(|link| link.is_open());
         let mut visited = None;
         if let Some(link) = actor.link.take() {
             let late = self.weather.as_mut().map_or(Duration::ZERO, |weather| weather.half_open());
@@ -86,12 +85,31 @@ impl Net {
             actor.outbox.clear();
             (actor.transmitting, actor.connecting) = (false, None);
             self.losses.push(cause);
+            if cause == Cause::Wait {
+                let peer = link.session().map(|session| session.peer_addr());
+                self.wrong_waits += u64::from(peer > Some(actor.node.my_addr()));
+            }
+            let lost = self.count_failure(&link, cause);
+            self.lost = lost;
             let (now, session) = (self.now, working::of(&link));
             ((), visited) = self.beside(guest, || working::on(session, || link.lost(cause, now)));
         }
-        self.lost_open = was_open;
         self.step(at);
         self.follow_guest(visited);
+    }
+
+    /// Keeps count of dials that fail.
+    fn count_failure(&mut self, link: &Link, cause: Cause) -> Option<Lost> {
+        // A calm net is for those who look for themselves.
+        self.weather.as_ref()?;
+        let session = link.session()?;
+        let (_, failed) = self.failed.entry(Arc::as_ptr(session)).or_insert_with(|| (Arc::clone(session), 0));
+        *failed = if link.is_open() { 0 } else { *failed + 1 };
+        match (*failed, cause) {
+            (0, _) => Some(Lost::Open),
+            (1, cause) if cause != Cause::Wait => Some(Lost::FirstDial),
+            _ => None,
+        }
     }
 
     /// One actor's turn; false when there was nothing to do.
@@ -192,7 +210,7 @@ impl Net {
     }
 
     /// Reads once; false at the end of the stream.
-    fn fill(&mut self, at: usize) -> bool {
+    pub(crate) fn fill(&mut self, at: usize) -> bool {
         let actor = &mut self.actors[at];
         let Some(link) = &mut actor.link else { return true };
         let wire = &mut self.wires[actor.wire];
@@ -228,43 +246,7 @@ impl Net {
         self.follow(at, outcome);
     }
 
-    /// Lets `host` act and, in the middle of it, the link of the actor `guest`, of which the outcome is returned too.
-    fn beside<A>(&mut self, guest: Option<usize>, host: impl FnOnce() -> A) -> (A, Option<Visit>) {
-        let Some(guest) = guest else { return (host(), None) };
-        let mut visitor = self.actors[guest].link.take().unwrap();
-        let now = self.now;
-        let (outcome, (visitor, visit)) = interlude::during(host, move || {
-            let visit = working::on(working::of(&visitor), || visitor.process(now));
-            (visitor, visit)
-        });
-        self.actors[guest].link = Some(visitor);
-        (outcome, Some((guest, visit)))
-    }
-
-    fn follow_guest(&mut self, visited: Option<Visit>) {
-        if let Some((guest, outcome)) = visited {
-            self.follow(guest, outcome);
-        }
-    }
-
-    /// Another link of the same messenger that has just read something, to work in the middle of this one's callbacks.
-    fn guest(&mut self, host: usize) -> Option<usize> {
-        if !self.weather.as_mut()?.interlude() {
-            return None;
-        }
-        let fits = |at: &usize| {
-            let (guest, host) = (&self.actors[*at], &self.actors[host]);
-            Arc::ptr_eq(&guest.node, &host.node) && guest.id != host.id && guest.link.is_some()
-        };
-        let guest = (0..self.actors.len()).filter(fits).find(|at| {
-            let guest = &self.actors[*at];
-            let found = self.wires[guest.wire].unread(guest.side);
-            !guest.waiting && guest.connecting.is_none() && !found.is_empty()
-        })?;
-        self.fill(guest).then_some(guest)
-    }
-
-    fn follow(&mut self, at: usize, outcome: Result<Progress, Cause>) {
+    pub(crate) fn follow(&mut self, at: usize, outcome: Result<Progress, Cause>) {
         let actor = &mut self.actors[at];
         let Some(link) = &mut actor.link else { return };
         actor.session = link.session().cloned();

@@ -3,7 +3,7 @@
 //! The targets in `fuzz/` call these and nothing else, and so does an ordinary test for every input of the corpora. An
 //! input is read as a little program rather than as a stream: bytes at random do not get past the first checksum.
 //!
-//! * [`decoder`]: a stream of frames, whole, damaged or made up, gives the same events however it is split;
+//! * [`decoder()`]: a stream of frames, whole, damaged or made up, gives the same events however it is split;
 //! * [`acceptor`] and [`connector`]: the handshake, in both roles, with a peer that the input plays;
 //! * [`session`]: a whole life of sessions with such a peer, beside another connection that must not notice.
 
@@ -21,7 +21,7 @@ pub fn decoder(input: &[u8]) {
     decoder_within(input, || 0);
 }
 
-/// As [`decoder`], where `live` says how many bytes are allocated.
+/// As [`decoder()`], where `live` says how many bytes are allocated.
 pub fn decoder_within(input: &[u8], live: impl Fn() -> usize) {
     decoder::run(Source::new(input), &live);
 }

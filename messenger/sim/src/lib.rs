@@ -10,13 +10,16 @@
 #![allow(clippy::unwrap_used)]
 
 mod actor;
+mod clock;
 mod drive;
+mod faults;
 pub mod fuzz;
 mod interlude;
 mod net;
 mod node;
 pub mod schedule;
 pub mod script;
+mod together;
 mod weather;
 mod wire;
 mod working;

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use msgr::session::{Cause, Link, ReadAhead, Session};
 use msgr::{EntityName, Messenger, Policy, Setup};
 
-use crate::actor::{Actor, READING, WRITING};
+use crate::actor::Actor;
 use crate::node::Node;
 use crate::weather::Weather;
 use crate::wire::{Break, Wire};
@@ -27,6 +27,15 @@ pub(crate) struct Arrival {
     pub(crate) node: Arc<Node>,
     pub(crate) from: SocketAddr,
     pub(crate) wire: usize,
+}
+
+/// What kind of link was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lost {
+    /// An open one.
+    Open,
+    /// The first dial since the session was open.
+    FirstDial,
 }
 
 /// See the module.
@@ -46,18 +55,26 @@ pub struct Net {
     pub trace: bool,
     /// Open sessions that broke and did not dial again at once, although they mean to dial.
     pub(crate) waits_after_open: u64,
-    /// The next step follows the loss of an open session's link.
-    pub(crate) lost_open: bool,
+    /// Dials that were told to wait although their address orders before that of the other side.
+    pub(crate) wrong_waits: u64,
+    /// First dials that failed since the session was last open, after which the next was not made within
+    /// `ms_initial_backoff`.
+    pub(crate) long_waits: u64,
+    /// Dials of each session that failed since it was last open. The sessions are kept, so that none takes another's place
+    /// in memory.
+    pub(crate) failed: HashMap<*const Session, (Arc<Session>, u32)>,
+    /// The next step follows the loss of such a link.
+    pub(crate) lost: Option<Lost>,
     record: bool,
     pub(crate) nodes: Vec<Arc<Node>>,
     /// Dispatching goes on from here, by the place of the node.
-    dispatch_from: Vec<Option<Instant>>,
+    pub(crate) dispatch_from: Vec<Option<Instant>>,
     pub(crate) actors: Vec<Actor>,
     pub(crate) wires: Vec<Wire>,
     pub(crate) arrivals: Vec<Arrival>,
     pub(crate) played: HashSet<SocketAddr>,
     /// Addresses that do not answer for now; if false, they refuse.
-    down: Vec<(SocketAddr, bool)>,
+    pub(crate) down: Vec<(SocketAddr, bool)>,
     pub(crate) ahead: ReadAhead,
 }
 
@@ -80,7 +97,10 @@ impl Net {
             weather: None,
             trace: false,
             waits_after_open: 0,
-            lost_open: false,
+            long_waits: 0,
+            wrong_waits: 0,
+            failed: HashMap::new(),
+            lost: None,
             record: false,
             nodes: Vec::new(),
             dispatch_from: Vec::new(),
@@ -198,100 +218,6 @@ impl Net {
         moved
     }
 
-    /// Lets time pass: dials that waited are made, links that are late end.
-    pub fn advance(&mut self, by: Duration) {
-        self.now += by;
-        self.on_time();
-        self.run();
-    }
-
-    /// Does what is due.
-    fn on_time(&mut self) {
-        for at in 0..self.actors.len() {
-            if self.actors[at].is_stalled(READING, self.now) {
-                continue;
-            }
-            let actor = &self.actors[at];
-            if actor.link.as_ref().is_some_and(|link| link.deadline() <= self.now) {
-                self.work(at, Link::on_time);
-            } else if actor.wake.is_some_and(|wake| wake <= self.now) {
-                self.step(at);
-            }
-        }
-    }
-
-    /// Moves the clock to `time`, and does what is due then.
-    pub fn pass(&mut self, time: Instant) {
-        self.now = self.now.max(time);
-        self.on_time();
-    }
-
-    /// When something will happen by itself, if nothing moves now.
-    pub fn next_event(&self) -> Option<Instant> {
-        let actors = self.actors.iter().flat_map(|actor| {
-            let reads = actor.link.as_ref().filter(|_| !actor.waiting && actor.connecting.is_none());
-            let stalls = actor.stalled;
-            let events = [
-                reads.and_then(|_| self.wires[actor.wire].next(actor.side)),
-                actor.link.as_ref().map(|link| link.deadline()),
-                actor.connecting.flatten(),
-                actor.wake,
-            ];
-            let from = stalls[READING].unwrap_or(self.now);
-            let events = events.into_iter().flatten().map(move |at| at.max(from));
-            events.chain(stalls.into_iter().flatten())
-        });
-        let arrivals = self.arrivals.iter().map(|arrival| arrival.at);
-        let dispatch = self.dispatch_from.iter().flatten().copied();
-        actors.chain(arrivals).chain(dispatch).filter(|at| *at > self.now).min()
-    }
-
-    /// Whether bytes, ends or connections are under way, or somebody is stalled.
-    pub fn is_busy(&self) -> bool {
-        let unread = |actor: &Actor| {
-            let wire = &self.wires[actor.wire];
-            wire.outstanding(actor.side) > 0 || wire.next(actor.side).is_some()
-        };
-        let busy = |actor: &Actor| {
-            actor.stalled[READING].or(actor.stalled[WRITING]).is_some_and(|until| until > self.now)
-                || actor.link.as_ref().is_some_and(|link| !link.is_open() || actor.waiting || unread(actor))
-                || !actor.outbox.is_empty()
-        };
-        !self.arrivals.is_empty()
-            || self.actors.iter().any(busy)
-            || self.dispatch_from.iter().flatten().any(|from| *from > self.now)
-    }
-
-    /// Ends all stalls, and lets every end be noticed now.
-    pub fn clear_up(&mut self) {
-        self.down.clear();
-        self.dispatch_from.iter_mut().for_each(|from| *from = None);
-        self.actors.iter_mut().for_each(|actor| actor.stalled = [None; 2]);
-        self.arrivals.iter_mut().for_each(|arrival| arrival.at = self.now);
-        self.wires.iter_mut().for_each(|wire| wire.clear_up(self.now));
-    }
-
-    /// Makes an address unreachable: dials to it are refused, or get no answer if `silent`.
-    pub fn take_down(&mut self, address: SocketAddr, silent: bool) {
-        self.down.push((address, silent));
-    }
-
-    /// Makes an address reachable again.
-    pub fn bring_up(&mut self, address: SocketAddr) {
-        self.down.retain(|(down, _)| *down != address);
-    }
-
-    pub(crate) fn is_silent(&self, address: SocketAddr) -> bool {
-        self.down.contains(&(address, true))
-    }
-
-    pub(crate) fn listener(&self, address: SocketAddr) -> Option<Arc<Node>> {
-        if self.down.iter().any(|(down, _)| *down == address) {
-            return None;
-        }
-        self.nodes.iter().find(|node| node.my_addr().socket == Some(address)).cloned()
-    }
-
     /// Wires dialled so far.
     pub fn dialled(&self) -> usize {
         self.wires.len()
@@ -300,38 +226,6 @@ impl Net {
     /// Bytes a wire has carried, both ways together.
     pub fn carried(&self, wire: usize) -> usize {
         self.wires[wire].carried
-    }
-
-    /// Breaks a wire; what is on its way still arrives.
-    pub fn cut(&mut self, wire: usize) {
-        self.cut_as(wire, Break::default());
-    }
-
-    /// Breaks a wire now, as `how` says.
-    pub fn cut_as(&mut self, wire: usize, how: Break) {
-        self.note(|_| format!("wire {wire} breaks: {how:?}"));
-        self.wires[wire].cut(how, self.now);
-    }
-
-    /// Breaks all wires of a node.
-    pub fn cut_off(&mut self, node: &Arc<Node>, how: Break) {
-        let of = |actor: &&Actor| Arc::ptr_eq(&actor.node, node) && actor.link.is_some();
-        let wires: Vec<usize> = self.actors.iter().filter(of).map(|actor| actor.wire).collect();
-        for wire in wires {
-            self.cut_as(wire, how);
-        }
-    }
-
-    /// Keeps everything of a node from running until then.
-    pub fn suspend(&mut self, node: &Arc<Node>, until: Instant) {
-        for actor in self.actors.iter_mut().filter(|actor| Arc::ptr_eq(&actor.node, node)) {
-            actor.stalled = [Some(until); 2];
-        }
-        for (at, other) in self.nodes.iter().enumerate() {
-            if Arc::ptr_eq(other, node) {
-                self.dispatch_from[at] = Some(until);
-            }
-        }
     }
 
     /// Whether a wire is broken.

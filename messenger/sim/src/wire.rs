@@ -90,9 +90,7 @@ impl Wire {
             transcript[from].extend_from_slice(&bytes[..n]);
         }
         self.carried += n;
-        if n < bytes.len()
-            && let Some(broken) = self.breaks
-        {
+        if let Some(broken) = self.breaks.filter(|broken| self.carried == broken.after) {
             self.cut(broken, now);
         }
     }

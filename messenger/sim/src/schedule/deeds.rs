@@ -13,7 +13,7 @@ use crate::wire::Break;
 use super::app::App;
 use super::ledger::Life;
 use super::setting::Misfit;
-use super::step::{Says, Step};
+use super::step::{Down, Says, Step};
 use super::world::{Later, World};
 
 /// Longest time until a place hears that another has moved.
@@ -57,7 +57,11 @@ impl World {
             }
             Step::CutNext { how } => self.net.weather.as_mut().unwrap().next_break = Some(how),
             Step::MarkDown { from, to, how } => {
-                self.hand(from).inspect(|hand| hand.mark_down(to, how));
+                if how == Down::Handle && self.rng.bool() {
+                    self.ambushes.push((from, to));
+                } else {
+                    self.hand(from).inspect(|hand| hand.mark_down(to, how));
+                }
             }
             Step::Restart { at, same_nonce, after } => self.restart(at, same_nonce, after),
             Step::Rebind { at } => self.rebind(at),
@@ -181,6 +185,7 @@ impl World {
     pub(crate) fn heal(&mut self) {
         self.net.note(|_| "-- all is well from here".into());
         self.healed = true;
+        self.ambushes.clear();
         let weather = self.net.weather.as_mut().unwrap();
         let latency = weather.climate.latency.min(Duration::from_millis(10));
         weather.climate = Climate { latency, ..Climate::default() };

@@ -6,8 +6,10 @@ mod deeds;
 mod hand;
 mod ledger;
 mod setting;
+mod show;
 mod step;
 mod verdict;
+mod watch;
 mod world;
 
 use fastrand::Rng;

@@ -4,10 +4,16 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
+use msgr::wire::{CONNECT_LEN, REPLY_LEN};
+
+use crate::script::{GREETING_LEN, HELLO_LEN};
 use crate::weather::spread;
 use crate::wire::Break;
 
 use super::setting::Setting;
+
+/// Bytes a wire has carried when the connector has asked to connect, without an authorizer.
+const CONNECT_SAID: usize = GREETING_LEN + HELLO_LEN + CONNECT_LEN;
 
 /// How an application ends a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,7 +124,46 @@ pub(crate) type Timed = (Duration, Step);
 /// Draws the steps of a schedule.
 pub(crate) fn choose(rng: &mut Rng, setting: &Setting) -> Vec<Timed> {
     let count = rng.usize(10..=30);
-    (0..count).map(|_| (gap(rng), step(rng, setting))).collect()
+    let mut steps = Vec::with_capacity(count);
+    while steps.len() < count {
+        if rng.u32(..25) == 0 {
+            plot(rng, setting, &mut steps);
+        } else {
+            let timed = (gap(rng), step(rng, setting));
+            steps.push(timed);
+        }
+    }
+    steps
+}
+
+/// A few things in quick succession between two places, of the kind that races are made of.
+fn plot(rng: &mut Rng, setting: &Setting, steps: &mut Vec<Timed>) {
+    let (one, other) = pair(rng, setting);
+    for at in 0..rng.usize(3..=8) {
+        let (from, to) = if rng.bool() { (one, other) } else { (other, one) };
+        let step = match rng.u32(..13) {
+            0..2 => Step::Cross { one, other },
+            2..5 => Step::Send { from, to, count: 1 },
+            5..9 => Step::CutNext { how: in_handshake(rng) },
+            9..11 => Step::Cut { back: rng.usize(..2), how: in_handshake(rng) },
+            _ if setting.resets => Step::MarkDown { from, to, how: Down::Handle },
+            _ => Step::Dial { from, to },
+        };
+        steps.push((if at == 0 { gap(rng) } else { spread(rng, Duration::from_millis(500)) }, step));
+    }
+}
+
+/// A break in the middle of a handshake, which one side notices late: until then, what is said last is under way.
+fn in_handshake(rng: &mut Rng) -> Break {
+    let after = match rng.u32(..6) {
+        0..2 => CONNECT_SAID,
+        2 => CONNECT_SAID + REPLY_LEN,
+        3 => CONNECT_SAID + REPLY_LEN + 8,
+        _ => rng.usize(CONNECT_SAID - CONNECT_LEN..CONNECT_SAID + 60),
+    };
+    let mut noticed = [Duration::ZERO; 2];
+    noticed[rng.usize(..2)] = spread(rng, Duration::from_secs(2));
+    Break { after, noticed, loses: rng.u32(..4) == 0 }
 }
 
 fn gap(rng: &mut Rng) -> Duration {

@@ -4,6 +4,7 @@ use msgr::wire::features;
 use msgr::{Config, Messenger};
 
 use super::ledger::{DownBy, Handle, Sent};
+use super::setting::Setting;
 use super::world::World;
 
 /// Checks what holds whenever nothing moves.
@@ -20,6 +21,12 @@ pub(crate) fn look(world: &World) -> Result<(), String> {
     let held_up = ledger.setting.places.iter().any(|place| !place.config.ms_inject_internal_delays.is_zero());
     if world.net.waits_after_open > 0 && !held_up {
         return Err("an open session broke, and does not dial again at once".into());
+    }
+    if world.net.wrong_waits > 0 {
+        return Err("the smaller address was told to wait for the greater".into());
+    }
+    if world.net.long_waits > 0 && !held_up {
+        return Err("the first dial since a session was open failed, and the next waits too long".into());
     }
     Ok(())
 }
@@ -58,6 +65,10 @@ pub(crate) fn judge(world: &World) -> Result<(), String> {
         told(ledger, handle).map_err(|what| format!("{}: {what}", name()))?;
     }
     for (node, life) in world.nodes.iter().flatten() {
+        let all_exchange = setting_exchanges(&ledger.setting);
+        if all_exchange && node.stats().msgr_drop_old_messages > 0 {
+            return Err(format!("life {life}: messages were sent again although they were known to have arrived"));
+        }
         for throttle in ledger.lives[*life].throttles.iter().chain([&node.core().dispatch_throttle()]) {
             if throttle.taken() > 0 {
                 return Err(format!("life {life}: {} units of a throttle are not given back", throttle.taken()));
@@ -65,6 +76,10 @@ pub(crate) fn judge(world: &World) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+fn setting_exchanges(setting: &Setting) -> bool {
+    setting.places.iter().all(|place| place.policy.features_supported & features::RECONNECT_SEQ != 0)
 }
 
 /// Every message arrived and was dispatched, unless there is an excuse.

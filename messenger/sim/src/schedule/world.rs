@@ -14,7 +14,7 @@ use crate::weather::Weather;
 use super::hand::Hand;
 use super::ledger::Ledger;
 use super::setting::Setting;
-use super::step::{Step, Timed};
+use super::step::{Down, Step, Timed};
 use super::verdict;
 
 /// Turns after which a schedule is taken to spin. The longest take some tens of thousands.
@@ -47,6 +47,8 @@ pub(crate) struct World {
     pub(crate) rng: Rng,
     pub(crate) agenda: Vec<(Instant, u64, Later)>,
     order: u64,
+    /// Places that will mark another down in the moment in which somebody asks them to connect.
+    pub(crate) ambushes: Vec<(usize, usize)>,
     /// The messenger at each place, with the number of its life.
     pub(crate) nodes: Vec<Option<(Arc<Node>, usize)>>,
     /// Where each place is to be reached.
@@ -72,6 +74,7 @@ impl World {
             rng,
             agenda: Vec::new(),
             order: 0,
+            ambushes: Vec::new(),
             nodes: addresses.iter().map(|_| None).collect(),
             addresses,
             seed,
@@ -120,10 +123,10 @@ impl World {
         // What came late may lead to an address that is no more.
         (0..self.nodes.len()).for_each(|place| self.drop_what_is_of_no_use(place));
         // Who rests has nothing to send; who has forgotten or been forgotten finds out by sending.
-        self.greet_all();
+        self.greet(false);
         self.settle(true)?;
         let answered = self.last_answers();
-        self.greet_all();
+        self.greet(true);
         self.settle(true)?;
         verdict::answered(self, &answered)?;
         verdict::judge(self)
@@ -132,6 +135,7 @@ impl World {
     /// One turn of everything; false when nothing moved.
     fn turn(&mut self) -> Result<bool, String> {
         self.perform_due();
+        self.ambush();
         self.turns += 1;
         if self.turns > TURNS_MAX {
             return Err("no rest: it goes on and on".into());
@@ -154,6 +158,15 @@ impl World {
         next.is_some()
     }
 
+    fn ambush(&mut self) {
+        for (from, to) in std::mem::take(&mut self.ambushes) {
+            let Some(hand) = self.hand(from) else { continue };
+            if !self.net.ambush(&hand.node, || hand.mark_down(to, Down::Handle)) {
+                self.ambushes.push((from, to));
+            }
+        }
+    }
+
     fn note_drained(&self) {
         let mut ledger = self.ledger();
         for (node, life) in self.nodes.iter().flatten() {
@@ -173,13 +186,18 @@ impl World {
         }
     }
 
-    /// Everybody who can sends a message and a keepalive to everybody it talks to.
-    fn greet_all(&self) {
+    /// Sends a message and a keepalive between any two places that talk to each other: both ways, or one way that may
+    /// dial.
+    fn greet(&mut self, both_ways: bool) {
         let has_server = self.ledger().setting.pairing.has_server();
-        for from in 0..self.nodes.len() {
-            let Some(hand) = self.hand(from) else { continue };
-            for to in (0..self.nodes.len()).filter(|to| *to != from) {
-                if !has_server || from == 0 || to == 0 {
+        let count = self.nodes.len();
+        for (one, other) in (0..count).flat_map(|one| (one + 1..count).map(move |other| (one, other))) {
+            if has_server && one != 0 {
+                continue;
+            }
+            let upwards = both_ways || !has_server && self.rng.bool();
+            for (from, to) in [(one, other), (other, one)] {
+                if let Some(hand) = self.hand(from).filter(|_| both_ways || (from < to) == upwards) {
                     hand.send(to, 1);
                     hand.keepalive(to);
                 }
