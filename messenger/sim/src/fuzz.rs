@@ -6,6 +6,8 @@
 //! * [`decoder()`]: a stream of frames, whole, damaged or made up, gives the same events however it is split;
 //! * [`acceptor`] and [`connector`]: the handshake, in both roles, with a peer that the input plays;
 //! * [`session`]: a whole life of sessions with such a peer, beside another connection that must not notice.
+//!
+//! With `MSGR_TRACE=1` all but the first print what happens, as `fuzz/target/*/release/session FILE` does for one input.
 
 mod act;
 mod build;
