@@ -190,7 +190,8 @@ impl Ear {
         };
         self.global_seq = reply.global_seq;
         self.replied = (reply.tag, if self.replied.0 == reply.tag { self.replied.1 + 1 } else { 1 });
-        self.reset |= connect.connect_seq == 0;
+        // The node may have kept a session that keeps nothing, and tells a peer that goes on with it to start over.
+        self.reset |= connect.connect_seq == 0 || reply.tag == tag::RESETSESSION;
         if matches!(reply.tag, tag::SEQ | tag::READY) {
             let announced = match reply.tag {
                 tag::SEQ => bytes.last_chunk().map(|raw| u64::from_le_bytes(*raw)),
