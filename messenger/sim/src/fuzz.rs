@@ -13,12 +13,14 @@ mod act;
 mod build;
 mod decoder;
 mod ear;
+mod fields;
 mod stage;
 mod watch;
 
 use act::Scene;
 
-/// The receive half: no panic, memory in proportion to the input, and no split that changes what arrives.
+/// The receive half: no panic, memory in proportion to the input, and no split that changes what arrives. Also what the
+/// formats make of the input's bytes themselves.
 pub fn decoder(input: &[u8]) {
     decoder_within(input, || 0);
 }

@@ -192,20 +192,22 @@ fn open(stage: &mut Stage, at: usize, connect_seq: u32) {
             if ear.is_silent {
                 stage.say_honestly(at, &hello(&peer(0)));
             }
-            let mut asked = connect(1, connect_seq);
-            for _ in 0..ASKS_MAX {
+            let (mut asked, mut repeated) = (connect(1, connect_seq), 0);
+            for asks in 1..=ASKS_MAX {
                 stage.say_honestly(at, &asked.emit());
+                // The answer may be held up, and the node may want to be left alone for a while.
+                stage.pass(Duration::from_millis(20));
                 let ear = &stage.ears[at];
-                let (tag, times) = ear.replied;
                 if ear.is_open {
-                    let received: &[u8] = if tag == tag::SEQ { &[0; 8] } else { &[] };
+                    let received: &[u8] = if ear.replied == tag::SEQ { &[0; 8] } else { &[] };
                     return stage.say_honestly(at, received);
                 }
-                let again = ear.is_honest && tag == tag::RETRY_SESSION && times > 2;
-                assert!(!again, "the node wants another connect_seq again and again");
+                if ear.replies < asks {
+                    return;
+                }
+                repeated += usize::from(ear.is_honest && ear.replied == tag::RETRY_SESSION);
+                assert!(repeated < 3, "the node wants another connect_seq again and again");
                 (asked.global_seq, asked.connect_seq) = (ear.global_seq.saturating_add(1), ear.connect_seq);
-                // It may want to be left alone for a while.
-                stage.pass(Duration::from_millis(20));
             }
         }
     }

@@ -64,8 +64,10 @@ pub(super) struct Ear {
     pub(super) is_honest: bool,
     /// Number of the first message that the node sent.
     pub(super) first_seq: Option<u64>,
-    /// Tag of the node's last reply, and how often it gave that in a row.
-    pub(super) replied: (u8, usize),
+    /// Tag of the node's last reply.
+    pub(super) replied: u8,
+    /// How many replies it gave.
+    pub(super) replies: usize,
     /// Whether frames are the next thing to say.
     pub(super) is_open: bool,
     /// The peer asked to forget a session, and was understood.
@@ -99,7 +101,8 @@ impl Ear {
             is_silent: true,
             is_honest: true,
             first_seq: None,
-            replied: (0, 0),
+            replied: 0,
+            replies: 0,
             next_seq: 1,
             is_open: false,
             reset: false,
@@ -189,7 +192,8 @@ impl Ear {
             _ => connect.connect_seq,
         };
         self.global_seq = reply.global_seq;
-        self.replied = (reply.tag, if self.replied.0 == reply.tag { self.replied.1 + 1 } else { 1 });
+        self.replied = reply.tag;
+        self.replies += 1;
         // The node may have kept a session that keeps nothing, and tells a peer that goes on with it to start over.
         self.reset |= connect.connect_seq == 0 || reply.tag == tag::RESETSESSION;
         if matches!(reply.tag, tag::SEQ | tag::READY) {
