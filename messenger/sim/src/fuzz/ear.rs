@@ -68,6 +68,10 @@ pub(super) struct Ear {
     pub(super) replied: u8,
     /// How many replies it gave.
     pub(super) replies: usize,
+    /// The peer was answered SEQ, and has not said anything since.
+    pub(super) owes_in_seq: bool,
+    /// How many connects an honest peer has sent.
+    pub(super) asks: usize,
     /// Whether frames are the next thing to say.
     pub(super) is_open: bool,
     /// The peer asked to forget a session, and was understood.
@@ -103,6 +107,8 @@ impl Ear {
             first_seq: None,
             replied: 0,
             replies: 0,
+            owes_in_seq: false,
+            asks: 0,
             next_seq: 1,
             is_open: false,
             reset: false,
@@ -129,6 +135,7 @@ impl Ear {
     /// The peer says something.
     pub(super) fn say(&mut self, bytes: &[u8]) {
         self.is_silent = false;
+        self.owes_in_seq = false;
         if !self.is_open {
             self.said.extend(bytes);
         }
@@ -203,6 +210,7 @@ impl Ear {
                 _ => (connect.connect_seq == 0).then_some(0),
             };
             self.opens(connect.features, announced, reply.lossy || connect.connect_seq == 0);
+            self.owes_in_seq = reply.tag == tag::SEQ;
         }
         true
     }
