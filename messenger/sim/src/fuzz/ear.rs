@@ -85,6 +85,8 @@ pub(super) struct Ear {
     last_seq: Option<u64>,
     /// A connect of the node's waits for its reply.
     asked: bool,
+    /// The peer was told RETRY_GLOBAL when it asked to go on with a session.
+    continued: bool,
     /// The node was told on this wire that its session is not known.
     forgot: bool,
     checks_crc: bool,
@@ -118,6 +120,7 @@ impl Ear {
             features: 0,
             last_seq: None,
             asked: false,
+            continued: false,
             forgot: false,
             checks_crc,
         }
@@ -200,6 +203,7 @@ impl Ear {
         };
         self.global_seq = reply.global_seq;
         self.replied = reply.tag;
+        self.continued |= reply.tag == tag::RETRY_GLOBAL && connect.connect_seq > 0;
         self.replies += 1;
         // The node may have kept a session that keeps nothing, and tells a peer that goes on with it to start over.
         self.reset |= connect.connect_seq == 0 || reply.tag == tag::RESETSESSION;
@@ -207,9 +211,11 @@ impl Ear {
             let announced = match reply.tag {
                 tag::SEQ => bytes.last_chunk().map(|raw| u64::from_le_bytes(*raw)),
                 // Said without a word.
-                _ => (connect.connect_seq == 0).then_some(0),
+                _ => (connect.connect_seq == 0 && !self.continued).then_some(0),
             };
-            self.opens(connect.features, announced, reply.lossy || connect.connect_seq == 0);
+            // A link that has taken a session over to go on with it is not judged anew.
+            let starts_over = connect.connect_seq == 0 && !self.continued;
+            self.opens(connect.features, announced, reply.lossy || starts_over);
             self.owes_in_seq = reply.tag == tag::SEQ;
         }
         true
