@@ -68,7 +68,7 @@ fn messenger(kernel: &Arc<Kernel>, name: EntityName, policy: Policy, inline: boo
         ..Config::default()
     };
     let setup = Setup::new(name).with_config(config);
-    let messenger = AsyncMessenger::on(WorkerPool::of_one(kernel.driver()), setup, kernel.stack()).unwrap();
+    let messenger = AsyncMessenger::on(WorkerPool::of_one(kernel.driver()).unwrap(), setup, kernel.stack()).unwrap();
     messenger.set_default_policy(policy);
     messenger
 }
@@ -170,21 +170,29 @@ fn a_throttled_server_reads_on_when_its_application_lets_go() {
     });
 }
 
+/// All connections break while a thread sends.
+fn breaks(client: Policy) {
+    let pair = Pair::new(Policy::stateful_server(), client, 10_000, true, None);
+    let sender = pair.sender(0..3, 10);
+    let breaks = thread::spawn({
+        let kernel = Arc::clone(&pair.kernel);
+        move || kernel.break_all()
+    });
+    assert_eq!(pair.replies.wait_for(3), [0, 1, 2]);
+    sender.join().unwrap();
+    breaks.join().unwrap();
+    assert_eq!(pair.echo.wait_for(3), [0, 1, 2]);
+    pair.end();
+}
+
 #[test]
 fn a_broken_connection_is_dialled_again_and_nothing_is_lost_or_doubled() {
-    explore::schedules(1_500, || {
-        let pair = Pair::new(Policy::stateful_server(), Policy::lossless_client(), 10_000, true, None);
-        let sender = pair.sender(0..3, 10);
-        let breaks = thread::spawn({
-            let kernel = Arc::clone(&pair.kernel);
-            move || kernel.break_all()
-        });
-        assert_eq!(pair.replies.wait_for(3), [0, 1, 2]);
-        sender.join().unwrap();
-        breaks.join().unwrap();
-        assert_eq!(pair.echo.wait_for(3), [0, 1, 2]);
-        pair.end();
-    });
+    explore::schedules(1_500, || breaks(Policy::lossless_client()));
+}
+
+#[test]
+fn a_connection_that_rests_in_standby_is_revived_by_a_send() {
+    explore::schedules(1_500, || breaks(Policy::lossless_peer()));
 }
 
 #[test]
@@ -203,5 +211,18 @@ fn a_shutdown_ends_everything_whatever_is_under_way() {
         sender.join().unwrap();
         shuts_down.join().unwrap();
         pair.end();
+    });
+}
+
+#[test]
+fn a_server_that_shuts_down_while_it_is_dialled_ends_though_its_client_stays() {
+    explore::schedules(3_000, || {
+        let pair = Pair::new(Policy::stateful_server(), Policy::lossless_client(), 10_000, true, None);
+        let sender = pair.sender(0..1, 10);
+        pair.server.shutdown();
+        pair.server.wait().unwrap();
+        sender.join().unwrap();
+        pair.client.shutdown();
+        pair.client.wait().unwrap();
     });
 }

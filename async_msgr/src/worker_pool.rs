@@ -62,10 +62,10 @@ impl WorkerPool {
 
     /// A pool of one worker with this driver, for a test that is the kernel too.
     #[cfg(all(test, msgr_shuttle))]
-    pub(crate) fn of_one(driver: Box<dyn EventDriver>) -> Arc<WorkerPool> {
+    pub(crate) fn of_one(driver: Box<dyn EventDriver>) -> io::Result<Arc<WorkerPool>> {
         let key = Key { driver: EventDriverKind::Epoll, workers: 1, busy_poll_us: 0 };
         let driver = std::cell::Cell::new(Some(driver));
-        Arc::new(WorkerPool::start(key, || driver.take().ok_or_else(|| io::ErrorKind::Other.into())).unwrap())
+        WorkerPool::start(key, || driver.take().ok_or_else(|| io::ErrorKind::Other.into())).map(Arc::new)
     }
 
     fn start(key: Key, driver: impl Fn() -> io::Result<Box<dyn EventDriver>>) -> io::Result<WorkerPool> {

@@ -44,3 +44,8 @@ fn sessions_stand_their_corpus() {
 fn sessions_go_as_scripted() {
     replay("seeds/session", fuzz::session);
 }
+
+#[test]
+fn formats_are_emitted_as_they_were_parsed() {
+    replay("seeds/decoder", fuzz::decoder);
+}

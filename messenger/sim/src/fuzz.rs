@@ -6,17 +6,21 @@
 //! * [`decoder()`]: a stream of frames, whole, damaged or made up, gives the same events however it is split;
 //! * [`acceptor`] and [`connector`]: the handshake, in both roles, with a peer that the input plays;
 //! * [`session`]: a whole life of sessions with such a peer, beside another connection that must not notice.
+//!
+//! With `MSGR_TRACE=1` all but the first print what happens, as `fuzz/target/*/release/session FILE` does for one input.
 
 mod act;
 mod build;
 mod decoder;
 mod ear;
+mod fields;
 mod stage;
 mod watch;
 
 use act::Scene;
 
-/// The receive half: no panic, memory in proportion to the input, and no split that changes what arrives.
+/// The receive half: no panic, memory in proportion to the input, and no split that changes what arrives. Also what the
+/// formats make of the input's bytes themselves.
 pub fn decoder(input: &[u8]) {
     decoder_within(input, || 0);
 }

@@ -1,7 +1,7 @@
 //! Running a test under many schedules, for builds with `--cfg msgr_shuttle`.
 //!
 //! A failing schedule is printed. `MSGR_SCHEDULE=<what was printed> just concurrency <name of the test>` runs that one
-//! again.
+//! again; code that was changed in between may not come by the same choices, which ends the test too.
 
 use shuttle::scheduler::{DfsScheduler, PctScheduler, RandomScheduler, ReplayScheduler, Scheduler};
 use shuttle::{Config, MaxSteps, Runner};
@@ -48,7 +48,8 @@ pub fn all(most: usize, body: impl Fn() + Send + Sync + 'static) {
 fn replayed(body: &std::sync::Arc<impl Fn() + Send + Sync + 'static>) -> bool {
     let Ok(schedule) = std::env::var("MSGR_SCHEDULE") else { return false };
     let body = std::sync::Arc::clone(body);
-    run(ReplayScheduler::new_from_encoded(schedule.trim()), move || body());
+    let schedule: String = schedule.split_whitespace().collect();
+    run(ReplayScheduler::new_from_encoded(&schedule), move || body());
     true
 }
 

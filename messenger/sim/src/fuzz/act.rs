@@ -5,7 +5,7 @@ use std::time::Duration;
 use msgr::wire::{ConnectReply, tag};
 use msgr::{EntityType, Message, Messenger};
 
-use super::ear::Role;
+use super::ear::{Ear, Role};
 use super::stage::{Stage, peer};
 use super::{Source, build};
 use crate::script::{addr, connect, greeting, hello, reply};
@@ -157,11 +157,17 @@ fn handshake(stage: &mut Stage, source: &mut Source, at: usize) {
     stage.say(at, &bytes);
 }
 
+/// What a peer that dialled must say before anything else, if the node waits for it: that it has received nothing.
+fn owed(ear: &Ear) -> &'static [u8] {
+    if ear.owes_in_seq { &[0; 8] } else { &[] }
+}
+
 /// Frames, all at once.
 fn frames(stage: &mut Stage, source: &mut Source, at: usize) {
     let Some(ear) = stage.ears.get_mut(at) else { return };
     let features = ear.features();
-    let (mut all, mut honest) = (Vec::new(), ear.is_open);
+    let mut honest = ear.is_open;
+    let mut all = owed(ear).to_vec();
     for _ in 0..=source.below(6) {
         let (bytes, whole) = build::frame(source, ear.next_seq, features);
         ear.next_seq += u64::from(whole);
@@ -192,19 +198,25 @@ fn open(stage: &mut Stage, at: usize, connect_seq: u32) {
             if ear.is_silent {
                 stage.say_honestly(at, &hello(&peer(0)));
             }
-            let mut asked = connect(1, connect_seq);
+            let (mut asked, mut repeated) = (connect(1, connect_seq), 0);
             for _ in 0..ASKS_MAX {
+                let ear = &mut stage.ears[at];
+                if ear.replies < ear.asks {
+                    // The answer is held up, and another connect would be taken for something else.
+                    return;
+                }
+                ear.asks += 1;
                 stage.say_honestly(at, &asked.emit());
+                // The node may want to be left alone for a while.
+                stage.pass(Duration::from_millis(20));
                 let ear = &stage.ears[at];
-                let (tag, times) = ear.replied;
                 if ear.is_open {
-                    let received: &[u8] = if tag == tag::SEQ { &[0; 8] } else { &[] };
+                    let received = owed(ear);
                     return stage.say_honestly(at, received);
                 }
-                assert!(times < 3 || tag != tag::RETRY_SESSION, "the node wants another connect_seq again and again");
+                repeated += usize::from(ear.is_honest && ear.replied == tag::RETRY_SESSION);
+                assert!(repeated < 3, "the node wants another connect_seq again and again");
                 (asked.global_seq, asked.connect_seq) = (ear.global_seq.saturating_add(1), ear.connect_seq);
-                // It may want to be left alone for a while.
-                stage.pass(Duration::from_millis(20));
             }
         }
     }

@@ -11,7 +11,7 @@ use msgr::{
     Config, Connection, Dispatcher, EntityAddr, EntityName, EntityType, Message, Messenger, PeerError, Policy, Setup,
 };
 
-use super::{Source, build};
+use super::{Source, build, fields};
 use crate::{Node, Told};
 
 /// Bytes of a stream at most.
@@ -35,6 +35,7 @@ enum Event {
 }
 
 pub(super) fn run(mut source: Source, live: &dyn Fn() -> usize) {
+    fields::check(source.rest);
     let source = &mut source;
     let flags = source.byte();
     let features = if flags & 1 == 0 { features::SUPPORTED } else { features::SUPPORTED & !features::MSG_AUTH };

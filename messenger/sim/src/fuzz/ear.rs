@@ -64,8 +64,14 @@ pub(super) struct Ear {
     pub(super) is_honest: bool,
     /// Number of the first message that the node sent.
     pub(super) first_seq: Option<u64>,
-    /// Tag of the node's last reply, and how often it gave that in a row.
-    pub(super) replied: (u8, usize),
+    /// Tag of the node's last reply.
+    pub(super) replied: u8,
+    /// How many replies it gave.
+    pub(super) replies: usize,
+    /// The peer was answered SEQ, and has not said anything since.
+    pub(super) owes_in_seq: bool,
+    /// How many connects an honest peer has sent.
+    pub(super) asks: usize,
     /// Whether frames are the next thing to say.
     pub(super) is_open: bool,
     /// The peer asked to forget a session, and was understood.
@@ -79,6 +85,8 @@ pub(super) struct Ear {
     last_seq: Option<u64>,
     /// A connect of the node's waits for its reply.
     asked: bool,
+    /// The peer was told RETRY_GLOBAL when it asked to go on with a session.
+    continued: bool,
     /// The node was told on this wire that its session is not known.
     forgot: bool,
     checks_crc: bool,
@@ -99,7 +107,10 @@ impl Ear {
             is_silent: true,
             is_honest: true,
             first_seq: None,
-            replied: (0, 0),
+            replied: 0,
+            replies: 0,
+            owes_in_seq: false,
+            asks: 0,
             next_seq: 1,
             is_open: false,
             reset: false,
@@ -109,6 +120,7 @@ impl Ear {
             features: 0,
             last_seq: None,
             asked: false,
+            continued: false,
             forgot: false,
             checks_crc,
         }
@@ -126,6 +138,7 @@ impl Ear {
     /// The peer says something.
     pub(super) fn say(&mut self, bytes: &[u8]) {
         self.is_silent = false;
+        self.owes_in_seq = false;
         if !self.is_open {
             self.said.extend(bytes);
         }
@@ -189,15 +202,21 @@ impl Ear {
             _ => connect.connect_seq,
         };
         self.global_seq = reply.global_seq;
-        self.replied = (reply.tag, if self.replied.0 == reply.tag { self.replied.1 + 1 } else { 1 });
-        self.reset |= connect.connect_seq == 0;
+        self.replied = reply.tag;
+        self.continued |= reply.tag == tag::RETRY_GLOBAL && connect.connect_seq > 0;
+        self.replies += 1;
+        // The node may have kept a session that keeps nothing, and tells a peer that goes on with it to start over.
+        self.reset |= connect.connect_seq == 0 || reply.tag == tag::RESETSESSION;
         if matches!(reply.tag, tag::SEQ | tag::READY) {
             let announced = match reply.tag {
                 tag::SEQ => bytes.last_chunk().map(|raw| u64::from_le_bytes(*raw)),
                 // Said without a word.
-                _ => (connect.connect_seq == 0).then_some(0),
+                _ => (connect.connect_seq == 0 && !self.continued).then_some(0),
             };
-            self.opens(connect.features, announced, reply.lossy || connect.connect_seq == 0);
+            // A link that has taken a session over to go on with it is not judged anew.
+            let starts_over = connect.connect_seq == 0 && !self.continued;
+            self.opens(connect.features, announced, reply.lossy || starts_over);
+            self.owes_in_seq = reply.tag == tag::SEQ;
         }
         true
     }

@@ -76,7 +76,7 @@ impl Stage {
         };
         let setup = |name, config| Setup { seed: 1, ..Setup::new(name) }.with_config(config);
         let mut net = Net::new();
-        net.trace = std::env::var("TRACE").is_ok();
+        net.trace = std::env::var_os("MSGR_TRACE").is_some();
         let node = Node::without_dispatcher(
             setup(EntityName::osd(1), config.clone()),
             NODE.parse().unwrap(),
