@@ -63,13 +63,13 @@ pub(crate) fn known(existing: &State, connect: &Connect, resetcheck: bool, my_ad
         let peer_continues = theirs > 0;
         return row(b'f', Verdict::Replace { session_reset: true, hard_reset: false, peer_continues });
     }
-    // Two dials that cross, one of them from a side that answered an earlier one and does not know whether that opened:
-    // both sides must let the same dial go on, or they hang up each other's for ever.
+    // Of two dials that cross, both sides must let the same one go on, whatever their numbers: otherwise they may hang up
+    // each other's, or outbid each other with RETRY_SESSION, for ever. Row m needs no such care: it outbids for good.
     let ours_wins = existing.dialling && existing.peer_addr > *my_addr;
+    if ours_wins && (theirs <= ours || starts_over && ours == 0) {
+        return row(b'k', Verdict::Wait);
+    }
     if theirs == 0 && ours > 0 {
-        if ours_wins && !existing.opened {
-            return row(b'k', Verdict::Wait);
-        }
         // Only what opened can have been forgotten; otherwise the peer merely missed the reply, and asks again.
         let (session_reset, hard_reset) = (resetcheck && existing.opened, existing.opened);
         return row(b'g', Verdict::Replace { session_reset, hard_reset, peer_continues: false });
@@ -79,7 +79,6 @@ pub(crate) fn known(existing: &State, connect: &Connect, resetcheck: bool, my_ad
     }
     if theirs > ours {
         return match starts_over && ours == 0 {
-            true if ours_wins => row(b'k', Verdict::Wait),
             true => row(b'l', Verdict::ResetSession),
             false => row(b'm', TAKE_OVER),
         };

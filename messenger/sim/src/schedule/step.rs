@@ -131,7 +131,7 @@ pub(crate) type Timed = (Duration, Step);
 
 /// Draws the steps of a schedule.
 pub(crate) fn choose(rng: &mut Rng, setting: &Setting) -> Vec<Timed> {
-    let count = rng.usize(10..=30);
+    let count = rng.usize(14..=40);
     let mut steps = Vec::with_capacity(count);
     if rng.u32(..4) == 0 {
         // While nobody knows anybody.
