@@ -227,6 +227,35 @@ fn row_k_in_a_race_the_greater_address_waits() {
     assert_eq!(net.dialled(), 2, "and is not made twice");
 }
 
+/// What a node says to a peer that continues from `connect_seq`, while the node itself dials to go on from 2.
+fn answer_to(peer: &str, connect_seq: u32) -> (Net, u8) {
+    let (mut net, node) = node(Policy::lossless_peer_reuse());
+    net.play(peer);
+    let first = Connector::dial(&mut net, &node, addr(peer, 0));
+    first.open(&mut net, connect(1, 0), 0);
+    let connection = node.connect_to(EntityType::CLIENT, addr(peer, 0)).unwrap();
+    node.send_all(&connection, [1]);
+    net.cut(first.wire);
+    net.run();
+    assert_eq!(net.dialled(), 2, "it dials");
+    let second = Connector::dial(&mut net, &node, addr(peer, 0));
+    let tag = second.ask(&mut net, &connect(2, connect_seq)).0.tag;
+    (net, tag)
+}
+
+#[test]
+fn row_k_the_greater_address_waits_also_when_it_has_forgotten_the_session_or_is_behind() {
+    for connect_seq in 0..=2 {
+        let (net, tag) = answer_to(GREATER, connect_seq);
+        assert_eq!(tag, tag::WAIT, "{connect_seq}");
+        assert!(!net.is_cut(1), "{connect_seq}: the own attempt goes on");
+    }
+    assert_ne!(answer_to(GREATER, 3).1, tag::WAIT, "row m");
+    for connect_seq in 0..=3 {
+        assert_ne!(answer_to(SMALLER, connect_seq).1, tag::WAIT, "{connect_seq}");
+    }
+}
+
 #[test]
 fn row_l_a_session_continued_with_a_fresh_side_is_reset() {
     let (mut net, node) = dialling(SMALLER);
