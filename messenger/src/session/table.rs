@@ -63,9 +63,9 @@ pub(crate) fn known(existing: &State, connect: &Connect, resetcheck: bool, my_ad
         let peer_continues = theirs > 0;
         return row(b'f', Verdict::Replace { session_reset: true, hard_reset: false, peer_continues });
     }
-    // Of two dials that cross, both sides must let the same one go on, whatever their numbers: otherwise they may hang up
-    // each other's, or outbid each other with RETRY_SESSION, for ever. Row m needs no such care: it outbids for good.
-    let ours_wins = existing.dialling && existing.peer_addr > *my_addr;
+    // Of two dials that cross, both sides must let the smaller address's go on, whatever their numbers: otherwise they may
+    // hang up each other's, or outbid each other with RETRY_SESSION, for ever. Row m needs no such care: it outbids for good.
+    let ours_wins = existing.dialling && *my_addr < existing.peer_addr;
     if ours_wins && (theirs <= ours || starts_over && ours == 0) {
         return row(b'k', Verdict::Wait);
     }
@@ -87,8 +87,7 @@ pub(crate) fn known(existing: &State, connect: &Connect, resetcheck: bool, my_ad
         // Row l would not take the connect_seq asked for: both would ask each other to retry for ever.
         Phase::Open | Phase::Standby if starts_over && ours == 0 => row(b'i', TAKE_OVER),
         Phase::Open | Phase::Standby => row(b'i', Verdict::RetrySession),
-        _ if existing.peer_addr < *my_addr || existing.policy.server => row(b'j', TAKE_OVER),
-        _ => row(b'k', Verdict::Wait),
+        _ => row(b'j', TAKE_OVER),
     }
 }
 
