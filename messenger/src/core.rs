@@ -13,7 +13,7 @@ use crate::connection::Connection;
 use crate::dispatcher::{AuthVerdict, Authorizer, Dispatcher};
 use crate::entity::{EntityName, EntityType};
 use crate::error::{Error, PeerError};
-use crate::events::{DispatcherList, Event, Item};
+use crate::events::{DispatcherList, Event, Item, Local};
 use crate::message::Message;
 use crate::messenger::Setup;
 use crate::policy::Policy;
@@ -44,7 +44,7 @@ pub struct Core {
     registry: Mutex<Registry>,
     stack: OnceLock<Weak<dyn Stack>>,
     dispatch_queue: QueueThread<PriorityQueue<Item>>,
-    local_queue: QueueThread<VecDeque<(Connection, Message)>>,
+    local_queue: QueueThread<VecDeque<Local>>,
     /// What waits in the local queue, in bytes.
     local_bytes: AtomicU64,
     dispatch_throttle: Arc<Throttle>,
@@ -198,7 +198,7 @@ impl Core {
         &self.dispatch_queue
     }
 
-    pub(crate) fn local_queue(&self) -> &QueueThread<VecDeque<(Connection, Message)>> {
+    pub(crate) fn local_queue(&self) -> &QueueThread<VecDeque<Local>> {
         &self.local_queue
     }
 

@@ -105,7 +105,8 @@ pub trait Dispatcher: Send + Sync {
         Events::ALL
     }
 
-    /// A connection this side dialled is open, before any message of it is dispatched.
+    /// A connection this side dialled is open, before any message of it is dispatched. So is the loopback connection, when
+    /// the first message is sent on it.
     fn ms_handle_fast_connect(&self, connection: &Connection) {
         let _ = connection;
     }

@@ -2,6 +2,7 @@
 
 use crate::sync::atomic::Ordering::Relaxed;
 use std::collections::VecDeque;
+use std::mem;
 use std::sync::Arc;
 
 use crate::connection::Connection;
@@ -10,7 +11,7 @@ use crate::dispatcher::{Dispatcher, Events};
 use crate::error::Error;
 use crate::message::{Message, PRIORITY_HIGHEST, PRIORITY_LOW};
 use crate::priority_queue::PriorityQueue;
-use crate::session::Session;
+use crate::session::{Session, State};
 use crate::stats::add;
 
 /// Class of the items that belong to no connection's turn: events and loopback messages.
@@ -43,6 +44,9 @@ pub(crate) enum Item {
     Message(Connection, Message),
     Event(Connection, Event),
 }
+
+/// What waits for the local-delivery thread: a message to oneself, or the news that the loopback connection is open.
+pub(crate) type Local = (Connection, Option<Message>);
 
 /// Dispatchers in order, with what each of them wants.
 #[derive(Clone, Default)]
@@ -162,8 +166,8 @@ impl Core {
             self.run(item);
             any = true;
         }
-        while let Some((connection, message)) = self.local_queue().with(VecDeque::pop_front) {
-            self.run_local(&connection, message);
+        while let Some(item) = self.local_queue().with(VecDeque::pop_front) {
+            self.run_local(item);
             any = true;
         }
         any
@@ -188,23 +192,30 @@ impl Core {
         drop(self.dispatch_queue().with(|queue| queue.remove_class(session.id())));
     }
 
-    /// Delivers a message this messenger sent to itself, by the local-delivery thread.
+    /// Delivers a message this messenger sent to itself, by the local-delivery thread; before the first of a loopback
+    /// connection, which `state` tells, the dispatchers hear that it is open.
     ///
     /// # Errors
     /// [`Error::QueueFull`] when that thread does not keep up.
-    pub(crate) fn deliver_local(self: &Arc<Core>, session: &Arc<Session>, message: Message) -> Result<(), Error> {
+    pub(crate) fn deliver_local(
+        self: &Arc<Core>,
+        session: &Arc<Session>,
+        state: &mut State,
+        message: Message,
+    ) -> Result<(), Error> {
         let queued = self.local_bytes().load(Relaxed);
         if queued + message.payload_len() > self.config().ms_out_queue_max_bytes {
             return Err(Error::QueueFull { peer: self.my_addr(), queued });
         }
         self.local_bytes().fetch_add(message.queue_cost(), Relaxed);
-        let item = (Connection(Arc::clone(session)), message);
+        let connection = Connection(Arc::clone(session));
+        let news = (!mem::replace(&mut state.opened, true)).then(|| (connection.clone(), None));
         let started = self.local_queue().push(
-            |queue| queue.push_back(item),
+            |queue| queue.extend(news.into_iter().chain([(connection, Some(message))])),
             VecDeque::pop_front,
             || {
                 let core = Arc::clone(self);
-                move |(connection, message): (Connection, Message)| core.run_local(&connection, message)
+                move |item| core.run_local(item)
             },
         );
         if let Err(error) = started {
@@ -213,12 +224,18 @@ impl Core {
         Ok(())
     }
 
-    /// What the local-delivery thread does with a message.
-    fn run_local(self: &Arc<Core>, connection: &Connection, message: Message) {
-        self.local_bytes().fetch_sub(message.queue_cost(), Relaxed);
-        if !connection.0.is_closed() {
-            let dispatchers = self.dispatchers();
-            self.deliver(&dispatchers, connection, message);
+    /// What the local-delivery thread does with an item.
+    fn run_local(self: &Arc<Core>, (connection, message): Local) {
+        if let Some(message) = &message {
+            self.local_bytes().fetch_sub(message.queue_cost(), Relaxed);
+        }
+        if connection.0.is_closed() {
+            return;
+        }
+        let dispatchers = self.dispatchers();
+        match message {
+            Some(message) => self.deliver(&dispatchers, &connection, message),
+            None => dispatchers.all.iter().for_each(|dispatcher| dispatcher.ms_handle_fast_connect(&connection)),
         }
     }
 }

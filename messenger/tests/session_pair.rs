@@ -33,6 +33,23 @@ fn a_message_and_its_answer_cross() {
 }
 
 #[test]
+fn the_connection_to_oneself_is_told_once_before_its_first_message() {
+    let mut net = Net::new();
+    let node = net.node(EntityName::osd(1), SERVER, Policy::lossless_peer());
+    node.on_message(|node, from, message| {
+        assert_eq!(node.connections(), std::slice::from_ref(from));
+        node.record(&message);
+    });
+    let loopback = node.connect(&node);
+    node.send_all(&loopback, [1, 2]);
+    net.run();
+    node.send_all(&loopback, [3]);
+    net.run();
+    assert_eq!(node.tids(), [1, 2, 3]);
+    assert_eq!((node.connections().len(), node.events()), (1, vec![]));
+}
+
+#[test]
 fn a_fresh_session_opens_with_seq() {
     let mut net = Net::recording();
     let server = net.node(EntityName::osd(1), SERVER, Policy::stateful_server());

@@ -147,8 +147,7 @@ impl Session {
             return Ok(());
         }
         if self.loopback {
-            drop(state);
-            return self.core.deliver_local(self, message);
+            return self.core.deliver_local(self, &mut state, message);
         }
         if state.out.bytes() + message.payload_len() > self.core.config().ms_out_queue_max_bytes {
             return Err(Error::QueueFull { peer: state.peer_addr, queued: state.out.bytes() });
