@@ -9,6 +9,7 @@ mod connection;
 pub mod driver;
 mod mailbox;
 mod messenger;
+pub mod pollers;
 mod processor;
 #[cfg(all(test, msgr_shuttle))]
 mod schedules;

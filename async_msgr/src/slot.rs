@@ -98,7 +98,8 @@ impl Slot {
         connecting: bool,
         shared: &mut Loop,
     ) -> Next {
-        if let Err(error) = socket.register(&mut *shared.driver, self.token) {
+        let watched = socket.join(&mut shared.pollers, self.token);
+        if let Err(error) = watched.and_then(|()| socket.register(&mut *shared.driver, self.token)) {
             return self.lost_before_socket(*link, &error, shared);
         }
         self.connection.write().attach(Arc::clone(&socket));

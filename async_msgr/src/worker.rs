@@ -17,6 +17,7 @@ use slab::Slab;
 use crate::connection::Connection;
 use crate::driver::{EventDriver, Ready, Token};
 use crate::mailbox::{Command, Mailbox};
+use crate::pollers::Pollers;
 use crate::processor::{ACCEPT_PAUSE, Accepting, Processor};
 use crate::slot::{Next, Slot};
 use crate::timers::Timers;
@@ -47,6 +48,7 @@ enum Entry {
 /// What the slots of a worker share.
 pub(crate) struct Loop {
     pub(crate) driver: Box<dyn EventDriver>,
+    pub(crate) pollers: Pollers,
     pub(crate) timers: Timers,
     pub(crate) ahead: ReadAhead,
     /// Slots to go on with in the next turn.
@@ -64,8 +66,14 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) fn new(driver: Box<dyn EventDriver>, mailbox: Arc<Mailbox>, busy_poll_us: u64) -> Worker {
-        let shared =
-            Loop { driver, timers: Timers::default(), ahead: ReadAhead::new(), again: Vec::new(), now: Instant::now() };
+        let shared = Loop {
+            driver,
+            pollers: Pollers::default(),
+            timers: Timers::default(),
+            ahead: ReadAhead::new(),
+            again: Vec::new(),
+            now: Instant::now(),
+        };
         Worker { mailbox, entries: Slab::new(), shared, busy_poll: Duration::from_micros(busy_poll_us) }
     }
 
@@ -104,22 +112,25 @@ impl Worker {
     /// Waits for readiness: not at all while there is work left, and only after polling for as long as the options say.
     fn wait(&mut self, ready: &mut Vec<Ready>) -> io::Result<()> {
         let no_time = Some(Duration::ZERO);
-        if !self.shared.again.is_empty() {
-            return self.shared.driver.wait(ready, no_time);
+        let Loop { driver, pollers, timers, again, now, .. } = &mut self.shared;
+        if !again.is_empty() {
+            return pollers.wait(&mut **driver, ready, no_time);
         }
-        if !self.busy_poll.is_zero() {
+        let busy_poll = self.busy_poll.max(pollers.busy_poll());
+        if !busy_poll.is_zero() {
             let begun = Instant::now();
-            while begun.elapsed() < self.busy_poll {
-                self.shared.driver.wait(ready, no_time)?;
+            let until = timers.until_next(begun).map_or(busy_poll, |next| next.min(busy_poll));
+            while begun.elapsed() < until {
+                pollers.spin(&mut **driver, ready)?;
                 if !ready.is_empty() || self.mailbox.is_pending() {
                     return Ok(());
                 }
             }
         }
         // The turn's own time: a timer may be late by the length of a turn.
-        let timeout = self.shared.timers.until_next(self.shared.now);
+        let timeout = timers.until_next(*now);
         let timeout = if self.mailbox.before_sleep() { no_time } else { timeout };
-        let result = self.shared.driver.wait(ready, timeout);
+        let result = pollers.wait(&mut **driver, ready, timeout);
         self.mailbox.after_sleep();
         result
     }

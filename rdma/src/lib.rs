@@ -4,3 +4,8 @@
 
 #![cfg_attr(not(feature = "verbs"), forbid(unsafe_code))]
 #![deny(unsafe_op_in_unsafe_fn)]
+#![cfg_attr(not(feature = "verbs"), allow(dead_code))] // the verbs are its only user
+
+mod pool;
+mod receives;
+mod stream;

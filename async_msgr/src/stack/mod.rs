@@ -13,6 +13,7 @@ use msgr::Config;
 use msgr::session::{Outbox, ReadInto};
 
 use crate::driver::{EventDriver, Token};
+use crate::pollers::Pollers;
 
 /// Opens listening and connected sockets.
 pub trait NetworkStack: Send + Sync {
@@ -88,6 +89,16 @@ pub trait ConnectedSocket: Send + Sync {
 
     /// Whether threads other than the worker may call [`ConnectedSocket::send`].
     fn can_send_inline(&self) -> bool;
+
+    /// Belongs to the worker with these pollers from now on; comes before [`ConnectedSocket::register`]. A stack whose news
+    /// do not come through the descriptor alone has its queues polled there.
+    ///
+    /// # Errors
+    /// When the stack has no room for another connection.
+    fn join(&self, pollers: &mut Pollers, token: Token) -> io::Result<()> {
+        let _ = (pollers, token);
+        Ok(())
+    }
 
     /// Lets `driver` watch the connection.
     ///

@@ -8,6 +8,7 @@ use std::time::Instant;
 use msgr::Config;
 use msgr::session::{Outbox, ReadInto};
 use msgr_async::driver::{EventDriver, Ready, Token};
+use msgr_async::pollers::Pollers;
 use msgr_async::stack::{ConnectedSocket, ServerSocket};
 
 use super::Testbed;
@@ -16,6 +17,7 @@ use crate::PATIENCE;
 pub(super) struct Worker<'a> {
     testbed: &'a Testbed,
     pub(super) driver: Box<dyn EventDriver>,
+    pollers: Pollers,
     pub(super) config: Config,
     next: usize,
 }
@@ -34,7 +36,8 @@ pub(super) struct Stream {
 
 impl<'a> Worker<'a> {
     pub(super) fn new(testbed: &'a Testbed) -> Worker<'a> {
-        Worker { testbed, driver: (testbed.driver)(), config: Config::default(), next: 0 }
+        let (driver, pollers) = ((testbed.driver)(), Pollers::default());
+        Worker { testbed, driver, pollers, config: Config::default(), next: 0 }
     }
 
     fn token(&mut self) -> Token {
@@ -63,6 +66,7 @@ impl<'a> Worker<'a> {
 
     fn watch(&mut self, socket: Arc<dyn ConnectedSocket>) -> Stream {
         let token = self.token();
+        socket.join(&mut self.pollers, token).unwrap();
         socket.register(&mut *self.driver, token).unwrap();
         self.driver.interest(token, true, false);
         Stream { socket, token }
@@ -132,7 +136,7 @@ impl<'a> Worker<'a> {
     /// Waits for readiness.
     pub(super) fn turn(&mut self) -> Vec<Ready> {
         let mut ready = Vec::new();
-        self.driver.wait(&mut ready, Some(PATIENCE)).unwrap();
+        self.pollers.wait(&mut *self.driver, &mut ready, Some(PATIENCE)).unwrap();
         ready
     }
 }
