@@ -32,6 +32,9 @@ pub trait Poller: Send + Sync {
     /// When the operating system refuses.
     fn arm(&self) -> io::Result<()>;
 
+    /// The descriptor at this place among [`Poller::sources`] has become readable.
+    fn woken(&self, source: usize);
+
     /// How long to poll before sleeping.
     fn busy_poll(&self) -> Duration;
 
@@ -94,7 +97,11 @@ impl Pollers {
     pub fn spin(&mut self, driver: &mut dyn EventDriver, ready: &mut Vec<Ready>) -> io::Result<()> {
         self.poll(ready);
         self.polls += 1;
-        if self.list.is_empty() || self.polls.is_multiple_of(POLLS_PER_LOOK) { driver.wait(ready, Some(Duration::ZERO)) } else { Ok(()) }
+        if self.list.is_empty() || self.polls.is_multiple_of(POLLS_PER_LOOK) {
+            driver.wait(ready, Some(Duration::ZERO))?;
+            ready.retain(|event| !self.is_own(event.token));
+        }
+        Ok(())
     }
 
     /// Waits as `driver` does, for what the pollers report as well.
@@ -126,9 +133,23 @@ impl Pollers {
             timeout = Some(Duration::ZERO);
         }
         driver.wait(ready, timeout)?;
-        ready.retain(|event| event.token.0 <= FIRST_TOKEN - TOKENS);
+        ready.retain(|event| !self.is_own(event.token));
         self.poll(ready);
         Ok(())
+    }
+
+    /// Whether this is the token of a descriptor of theirs; tells the poller whose it is.
+    fn is_own(&self, token: Token) -> bool {
+        if token.0 <= FIRST_TOKEN - TOKENS {
+            return false;
+        }
+        for watched in &self.list {
+            let sources = watched.sources.iter().flatten();
+            if let Some(source) = sources.into_iter().position(|(_, its)| *its == token) {
+                watched.poller.woken(source);
+            }
+        }
+        true
     }
 
     fn poll(&self, ready: &mut Vec<Ready>) {

@@ -247,6 +247,32 @@ options! {
     ms_inject_delay_probability: f64 = 0.0;
     /// Fault injection: seconds for which points where races are likely are held up.
     ms_inject_internal_delays: Duration = Duration::ZERO;
+    /// RDMA device, such as mlx5_0; empty is the first one.
+    ms_async_rdma_device_name: String = String::new();
+    /// Port of the RDMA device, from 1.
+    ms_async_rdma_port_num: u64 = 1;
+    /// Index in the port's table of GIDs; "auto" takes the first RoCE v2 one, of IPv4 before IPv6.
+    ms_async_rdma_gid_idx: String = "auto".into();
+    /// GID to look for in the port's table, as eight groups of four hex digits; empty looks for none.
+    ms_async_rdma_local_gid: String = String::new();
+    /// RoCE version of the GID looked for: 0 for v1, 1 for v2.
+    ms_async_rdma_roce_ver: u64 = 1;
+    /// Service level of what is sent.
+    ms_async_rdma_sl: u64 = 3;
+    /// Traffic class of what is sent: the whole byte, 4 times the DSCP.
+    ms_async_rdma_dscp: u64 = 96;
+    /// Bytes of one chunk of registered memory: the largest message on the wire.
+    ms_async_rdma_buffer_size: u64 = 128 << 10;
+    /// Most chunks to send from, registered as they are needed.
+    ms_async_rdma_send_buffers: u64 = 1024;
+    /// Most chunks to receive into, registered as they are needed.
+    ms_async_rdma_receive_buffers: u64 = 32768;
+    /// Length of each worker's shared receive queue.
+    ms_async_rdma_receive_queue_len: u64 = 4096;
+    /// Register huge pages where the system has free ones.
+    ms_async_rdma_enable_hugepage: bool = false;
+    /// Microseconds a worker polls its completion queue before it sleeps: lower latency, paid in CPU.
+    ms_async_rdma_polling_us: u64 = 1000;
     /// Bytes a connection may hold queued or unacknowledged; a send beyond fails.
     ms_out_queue_max_bytes: u64 = 1 << 30;
 }

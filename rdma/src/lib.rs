@@ -8,4 +8,5 @@
 
 mod pool;
 mod receives;
+mod side_channel;
 mod stream;

@@ -20,6 +20,7 @@ mod tests;
 
 use std::collections::VecDeque;
 use std::io;
+use std::ops::Deref;
 
 pub(crate) use note::Note;
 
@@ -103,7 +104,7 @@ pub(crate) enum Kind {
     End,
 }
 
-impl<C: AsRef<[u8]>> Stream<C> {
+impl<C: Deref<Target = [u8]>> Stream<C> {
     /// A stream to a peer that keeps `peer_window` receives for it, of a side that keeps `window` for the peer and whose send
     /// queue has `send_queue` places.
     pub(crate) fn new(window: u32, peer_window: u32, send_queue: u32) -> Stream<C> {
@@ -201,7 +202,7 @@ impl<C: AsRef<[u8]>> Stream<C> {
     pub(crate) fn read(&mut self, mut take: impl FnMut(&[u8]) -> usize, free: &mut Vec<C>) -> io::Result<usize> {
         let mut taken = 0;
         while let Some(part) = self.received.front_mut() {
-            let n = take(&part.chunk.as_ref()[part.at..part.len]);
+            let n = take(&part.chunk[part.at..part.len]);
             part.at += n;
             taken += n;
             if part.at < part.len {
