@@ -4,3 +4,9 @@
 
 #![cfg_attr(not(feature = "verbs"), forbid(unsafe_code))]
 #![deny(unsafe_op_in_unsafe_fn)]
+#![cfg_attr(feature = "verbs", deny(unsafe_code))]
+
+pub mod endpoint;
+#[cfg(feature = "verbs")]
+#[allow(unsafe_code)]
+pub mod verbs;
