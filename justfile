@@ -97,3 +97,9 @@ concurrency test="schedules":
 # Fuzzes decoder, handshakes and sessions, each for so many seconds; `.ci/fuzz keep` keeps what it found.
 fuzz seconds="60":
     .ci/fuzz run {{ seconds }}
+
+# The system packages that RDMA needs: verbs with their bindings, and what the guest with Soft-RoCE is made of.
+rdma-setup:
+    clang=$(apt-cache depends libclang-dev 2>/dev/null | sed -n 's/.*Depends: libclang-\([0-9]*\)-dev/\1/p'); \
+    .ci/packages libibverbs-dev ibverbs-providers "libclang1-${clang:-14}" "libclang-common-${clang:-14}-dev" \
+        qemu-system-x86 cpio xz-utils iproute2 perftest
