@@ -7,7 +7,7 @@ use msgr_conformance::loopback;
 use msgr_conformance::stacks::Testbed;
 
 fn posix(driver: fn() -> Box<dyn EventDriver>) -> Testbed {
-    Testbed { stack: &PosixStack, driver, address: loopback }
+    Testbed { stack: &PosixStack, driver, address: loopback, connects_alone: true }
 }
 
 mod posix_on_epoll {

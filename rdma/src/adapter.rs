@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::ops::Deref;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use msgr::{Config, Error, EventDriverKind};
@@ -25,7 +27,7 @@ pub(crate) struct Options {
     name: String,
     port: u8,
     gid: GidChoice,
-    sl: u8,
+    service_level: u8,
     traffic_class: u8,
     /// Bytes of a chunk.
     pub(crate) chunk: u32,
@@ -43,8 +45,40 @@ pub(crate) struct Adapter {
     pub(crate) device: Device,
     pub(crate) send_budget: Arc<Budget>,
     pub(crate) receive_budget: Arc<Budget>,
+    /// Stacks and listeners on it. When there are none, it lives on until the last connection is closed.
+    users: AtomicUsize,
     /// By worker.
     queues: Mutex<HashMap<u64, Weak<Queues>>>,
+}
+
+/// An adapter in use by a stack.
+pub(crate) struct Use(Arc<Adapter>);
+
+impl Use {
+    fn of(adapter: Arc<Adapter>) -> Use {
+        adapter.users.fetch_add(1, Relaxed);
+        Use(adapter)
+    }
+}
+
+impl Clone for Use {
+    fn clone(&self) -> Use {
+        Use::of(Arc::clone(&self.0))
+    }
+}
+
+impl Deref for Use {
+    type Target = Arc<Adapter>;
+
+    fn deref(&self) -> &Arc<Adapter> {
+        &self.0
+    }
+}
+
+impl Drop for Use {
+    fn drop(&mut self) {
+        self.0.users.fetch_sub(1, Relaxed);
+    }
 }
 
 static ADAPTERS: Mutex<Vec<Weak<Adapter>>> = Mutex::new(Vec::new());
@@ -87,7 +121,7 @@ impl Options {
             name: config.ms_async_rdma_device_name.clone(),
             port: small(config.ms_async_rdma_port_num, "ms_async_rdma_port_num takes 1 to 255")?,
             gid,
-            sl: small(config.ms_async_rdma_sl, "ms_async_rdma_sl takes 0 to 15")?,
+            service_level: small(config.ms_async_rdma_sl, "ms_async_rdma_sl takes 0 to 15")?,
             traffic_class: small(config.ms_async_rdma_dscp, "ms_async_rdma_dscp takes 0 to 255")?,
             chunk: count(chunk),
             send_chunks: count(config.ms_async_rdma_send_buffers).max(1),
@@ -107,31 +141,38 @@ impl Options {
 
 impl Adapter {
     /// The process's adapter for these options, opened if it is not.
-    pub(crate) fn shared(config: &Config) -> Result<Arc<Adapter>, Error> {
+    pub(crate) fn shared(config: &Config) -> Result<Use, Error> {
         let mut options = Options::from(config)?;
         let mut adapters = lock(&ADAPTERS);
         adapters.retain(|adapter| adapter.strong_count() > 0);
         if let Some(adapter) = adapters.iter().filter_map(Weak::upgrade).find(|it| it.options == options) {
-            return Ok(adapter);
+            return Ok(Use::of(adapter));
         }
         let no_device = |error| Error::local("opening the RDMA device", io::Error::other(error));
         let device = Device::open(&options.name, options.port, options.gid).map_err(no_device)?;
-        let limits = device.limits().map_err(|error| Error::local("reading the limits of the RDMA device", error))?;
+        let limits = device.limits();
         options.queue = options.queue.min(limits.max_srq_wr).min(limits.max_cqe);
         let adapter = Arc::new(Adapter {
             send_budget: Budget::new(options.send_chunks),
             receive_budget: Budget::new(options.receive_chunks),
             device,
             options,
+            users: AtomicUsize::new(0),
             queues: Mutex::default(),
         });
         adapters.push(Arc::downgrade(&adapter));
-        Ok(adapter)
+        Ok(Use::of(adapter))
     }
 
-    /// How packets travel.
-    pub(crate) fn path(&self) -> PathOptions {
-        PathOptions { sl: self.options.sl, traffic_class: self.options.traffic_class, ..PathOptions::default() }
+    /// Whether a stack or a listener is on it.
+    pub(crate) fn is_used(&self) -> bool {
+        self.users.load(Relaxed) > 0
+    }
+
+    /// How packets of so many bytes travel.
+    pub(crate) fn path(&self, path_mtu: u16) -> PathOptions {
+        let Options { service_level, traffic_class, .. } = self.options;
+        PathOptions { path_mtu, service_level, traffic_class, ..PathOptions::default() }
     }
 
     /// The queues of the worker with these pollers, made if there are none.

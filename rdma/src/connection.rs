@@ -7,7 +7,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use msgr_async::driver::{Ready, Token};
@@ -53,7 +53,6 @@ pub(crate) struct Conn {
     pub(crate) adapter: Arc<Adapter>,
     pub(crate) tcp: Arc<OwnedFd>,
     pub(crate) dialled: bool,
-    pub(crate) me: Weak<Conn>,
     /// The worker was told of news by the queues, so that the next read need not ask the TCP connection.
     pub(crate) told: AtomicBool,
     state: Mutex<State>,
@@ -97,14 +96,8 @@ impl Conn {
             shut: false,
             drain_until: None,
         };
-        Arc::new_cyclic(|me| Conn {
-            adapter,
-            tcp: Arc::new(tcp),
-            dialled,
-            me: Weak::clone(me),
-            told: AtomicBool::new(false),
-            state: Mutex::new(state),
-        })
+        let told = AtomicBool::new(false);
+        Arc::new(Conn { adapter, tcp: Arc::new(tcp), dialled, told, state: Mutex::new(state) })
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
@@ -211,10 +204,7 @@ impl Conn {
             if state.phase == Phase::Open || state.failed.is_some() {
                 return Look::Settled;
             }
-            let opened = self.advance(&mut state);
-            if let Err(error) = opened {
-                self.break_off(&mut state, error.kind(), &error.to_string());
-            }
+            self.try_advance(&mut state);
             return if state.phase == Phase::Open { Look::Settled } else { Look::Again };
         }
         let in_flight = state.stream.as_ref().map_or(0, Stream::in_flight);

@@ -15,11 +15,21 @@ fn wrong(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error 
 }
 
 impl Conn {
+    /// Goes on with opening as far as it can, and breaks off when it cannot.
+    pub(crate) fn try_advance(&self, state: &mut State) {
+        if state.phase != Phase::Open
+            && state.failed.is_none()
+            && let Err(error) = self.advance(state)
+        {
+            self.break_off(state, error.kind(), &error.to_string());
+        }
+    }
+
     /// Goes as far as it can.
     ///
     /// # Errors
     /// Why the connection cannot be opened.
-    pub(crate) fn advance(&self, state: &mut State) -> io::Result<()> {
+    fn advance(&self, state: &mut State) -> io::Result<()> {
         if state.phase == Phase::Connecting {
             if !self.is_tcp_connected()? || state.pair.is_none() {
                 return Ok(());
@@ -54,7 +64,8 @@ impl Conn {
     pub(crate) fn opened(&self, state: &mut State) {
         state.phase = Phase::Open;
         if let Some(queues) = state.queues.clone() {
-            let wanted = std::mem::take(&mut state.write_wanted);
+            // Its owner waits for the outcome of a dial.
+            let wanted = std::mem::take(&mut state.write_wanted) | self.dialled;
             self.tell(state, &queues, false, wanted);
         }
     }
@@ -74,7 +85,7 @@ impl Conn {
 
     fn say_hello(&self, state: &State) -> io::Result<()> {
         let Some(pair) = &state.pair else { return Err(io::ErrorKind::NotConnected.into()) };
-        let port = self.adapter.device.port();
+        let port = self.adapter.device.port()?;
         self.must_say(&Line::Hello(Hello {
             lid: port.lid,
             qpn: pair.number(),
@@ -82,6 +93,7 @@ impl Conn {
             gid: self.adapter.device.gid().gid.0,
             window: WINDOW_MIN,
             chunk: self.adapter.options.chunk,
+            mtu: port.active_mtu,
         }))
     }
 
@@ -91,7 +103,7 @@ impl Conn {
         if hello.window == 0 || hello.window > WINDOW_MAX || hello.chunk == 0 {
             return Err(wrong(format!("the peer offers {} receives of {} bytes", hello.window, hello.chunk)));
         }
-        let path = self.adapter.path();
+        let path = self.adapter.path(self.adapter.device.port()?.active_mtu.min(hello.mtu));
         let remote = Endpoint { qp_num: hello.qpn, psn: hello.psn, lid: hello.lid, gid: Gid(hello.gid) };
         pair.ready_to_receive(&remote, &path)?;
         pair.ready_to_send(state.psn, &path)?;

@@ -69,6 +69,11 @@ impl<C> Pool<C> {
         self.free.push(chunk);
     }
 
+    /// Chunks made and not in use.
+    pub(crate) fn free(&self) -> usize {
+        self.free.len()
+    }
+
     /// Chunks made and in use.
     pub(crate) fn in_use(&self) -> u32 {
         self.made - self.free.len() as u32

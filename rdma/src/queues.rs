@@ -69,10 +69,10 @@ impl Queues {
     pub(crate) fn new(adapter: &Arc<Adapter>) -> io::Result<Arc<Queues>> {
         let Adapter { device, options, .. } = &**adapter;
         Ok(Arc::new(Queues {
-            send_cq: Arc::new(device.completion_queue(options.send_completions()).map_err(io::Error::other)?),
-            receive_cq: Arc::new(device.completion_queue(options.queue).map_err(io::Error::other)?),
-            srq: Arc::new(device.shared_receive_queue(options.queue).map_err(io::Error::other)?),
-            device_events: device.event_fd()?,
+            send_cq: device.completion_queue(options.send_completions()).map_err(io::Error::other)?,
+            receive_cq: device.completion_queue(options.queue).map_err(io::Error::other)?,
+            srq: device.shared_receive_queue(options.queue).map_err(io::Error::other)?,
+            device_events: Arc::clone(device.event_fd()),
             receiving: Mutex::new(Receiving {
                 receives: Receives::new(options.queue),
                 pool: Pool::new(&adapter.receive_budget),
@@ -94,7 +94,7 @@ impl Queues {
 
     fn register(&self, chunks: u32) -> io::Result<Vec<Chunk>> {
         let options = &self.adapter.options;
-        self.adapter.device.register(chunks as usize, options.chunk, options.huge_pages).map_err(|error| {
+        self.adapter.device.register(chunks, options.chunk, options.huge_pages).map_err(|error| {
             tracing::error!(%error, chunks, bytes = options.chunk, "cannot register memory");
             io::Error::other(error)
         })
@@ -171,15 +171,19 @@ impl Queues {
         lock(&self.sending).outstanding += 1;
     }
 
-    /// Takes a chunk back that was sent or not needed; whoever waits for one is told.
+    /// Takes a chunk back that was sent or not needed.
     pub(crate) fn put_send_chunk(&self, chunk: Chunk) {
-        let mut sending = lock(&self.sending);
-        sending.pool.put(chunk);
-        let next = sending.waiting.pop_front().and_then(|next| next.upgrade());
-        drop(sending);
-        if let Some(next) = next {
-            next.may_write(self);
-        }
+        lock(&self.sending).pool.put(chunk);
+    }
+
+    /// Tells as many of those who wait for a chunk as there are chunks.
+    fn serve_waiting(&self) {
+        let served: Vec<Weak<Conn>> = {
+            let mut sending = lock(&self.sending);
+            let count = sending.waiting.len().min(sending.pool.free());
+            sending.waiting.drain(..count).collect()
+        };
+        served.iter().filter_map(Weak::upgrade).for_each(|conn| conn.may_write(self));
     }
 
     // Connections.
@@ -212,6 +216,11 @@ impl Queues {
         if let Some(conn) = conn {
             conn.fail("the device reports a broken queue pair");
         }
+    }
+
+    /// Takes what has arrived by now.
+    pub(crate) fn take_received(&self) {
+        self.take_completions(&self.receive_cq, Queues::on_receive);
     }
 
     fn on_receive(&self, completion: Completion) {
@@ -275,9 +284,10 @@ impl Poller for Queues {
     }
 
     fn poll(&self, ready: &mut Vec<Ready>) {
-        self.take_completions(&self.receive_cq, Queues::on_receive);
+        self.take_received();
         if lock(&self.sending).outstanding > 0 {
             self.take_completions(&self.send_cq, Queues::on_send);
+            self.serve_waiting();
         }
         if !lock(&self.changing).is_empty() {
             self.look_after();

@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 /// What a line begins with.
 const MAGIC: &str = "msgr-rdma/1 ";
-/// Longest line, in bytes, its end included: the hello has 86, and a reason must fit.
+/// Longest line, in bytes, its end included: the hello has 91, and a reason must fit.
 pub(crate) const LINE_MAX: usize = 160;
 
 /// Where a queue pair is, and how it may be sent to.
@@ -25,6 +25,8 @@ pub(crate) struct Hello {
     pub(crate) window: u32,
     /// Bytes of each.
     pub(crate) chunk: u32,
+    /// Bytes its port puts into a packet at most.
+    pub(crate) mtu: u16,
 }
 
 /// A line of the side channel.
@@ -52,10 +54,11 @@ impl Line {
     pub(crate) fn emit(&self) -> Vec<u8> {
         let mut text = String::from(MAGIC);
         match self {
-            Line::Hello(Hello { lid, qpn, psn, gid, window, chunk }) => {
+            Line::Hello(Hello { lid, qpn, psn, gid, window, chunk, mtu }) => {
                 let gid = u128::from_be_bytes(*gid);
                 // Writing to a string does not fail.
-                let _ = write!(text, "hello {lid:04x}:{qpn:08x}:{psn:08x}:{gid:032x}:{window:04x}:{chunk:08x}");
+                let _ =
+                    write!(text, "hello {lid:04x}:{qpn:08x}:{psn:08x}:{gid:032x}:{window:04x}:{chunk:08x}:{mtu:04x}");
             }
             Line::Refused(why) => {
                 text.push_str("refused ");
@@ -108,6 +111,7 @@ impl Line {
             gid: next(32)?.to_be_bytes(),
             window: next(4)? as u32,
             chunk: next(8)? as u32,
+            mtu: next(4)? as u16,
         };
         fields.next().is_none().then_some(Line::Hello(hello))
     }
@@ -121,7 +125,7 @@ mod tests {
 
     fn hello() -> Line {
         let gid = *b"\0\0\0\0\0\0\0\0\0\0\xff\xff\x0a\0\0\x01";
-        Line::Hello(Hello { lid: 0xa1, qpn: 0x11a, psn: 0x8f_2c31, gid, window: 4, chunk: 128 << 10 })
+        Line::Hello(Hello { lid: 0xa1, qpn: 0x11a, psn: 0x8f_2c31, gid, window: 4, chunk: 128 << 10, mtu: 4096 })
     }
 
     #[test]
@@ -139,7 +143,10 @@ mod tests {
     #[test]
     fn a_hello_is_as_documented() {
         let text = String::from_utf8(hello().emit()).unwrap();
-        assert_eq!(text, "msgr-rdma/1 hello 00a1:0000011a:008f2c31:00000000000000000000ffff0a000001:0004:00020000\n");
+        assert_eq!(
+            text,
+            "msgr-rdma/1 hello 00a1:0000011a:008f2c31:00000000000000000000ffff0a000001:0004:00020000:1000\n"
+        );
     }
 
     #[test]

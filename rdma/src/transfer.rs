@@ -122,11 +122,7 @@ impl Conn {
         if state.shut {
             return Ok(0);
         }
-        if state.phase != Phase::Open && state.failed.is_none() {
-            if let Err(error) = self.advance(&mut state) {
-                self.break_off(&mut state, error.kind(), &error.to_string());
-            }
-        }
+        self.try_advance(&mut state);
         let mut into = into;
         let first = self.take(&mut state, &mut into);
         let nothing = first.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
@@ -137,7 +133,7 @@ impl Conn {
         let queues = state.queues.clone();
         drop(state);
         if let Some(queues) = queues {
-            queues.take_last_words();
+            queues.take_received();
         }
         let mut state = self.lock();
         if !state.stream.as_ref().is_some_and(Stream::is_over) {
@@ -203,12 +199,12 @@ impl Conn {
             }
             return Some(chunk);
         }
-        let Some(stream) = state.stream.as_mut().filter(|_| !state.shut) else { return Some(chunk) };
+        let State { stream: Some(stream), shut: false, .. } = &mut *state else { return Some(chunk) };
         let (wake, unread) = match stream.receive(chunk, len, Note::parse(imm.unwrap_or_default())) {
             Ok(done) => done,
-            Err(error) => {
+            Err((error, chunk)) => {
                 self.break_off(&mut state, io::ErrorKind::InvalidData, &error.to_string());
-                return None;
+                return Some(chunk);
             }
         };
         let by = stream.wants();

@@ -32,31 +32,58 @@ struct Stream {
 
 impl NetworkStack for PosixStack {
     fn listen(&self, address: SocketAddr, config: &Config) -> io::Result<Box<dyn ServerSocket>> {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
-        if address.is_ipv6() {
-            // An IPv4 peer would otherwise be told a mapped address that nobody else knows it by.
-            socket.set_only_v6(true)?;
-        }
-        socket.set_reuse_address(true)?;
-        set_receive_buffer(&socket, config)?;
-        socket.bind(&address.into())?;
-        socket.listen(i32::try_from(config.ms_tcp_listen_backlog).unwrap_or(i32::MAX))?;
-        Ok(Box::new(Listener { fd: Arc::new(socket.into()) }))
+        Ok(Box::new(Listener { fd: Arc::new(listening(address, config)?.into()) }))
     }
 
     fn connect(&self, peer: SocketAddr, bind: Option<IpAddr>, config: &Config) -> io::Result<Arc<dyn ConnectedSocket>> {
-        let socket = Socket::new(Domain::for_address(peer), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
-        socket.set_tcp_nodelay(config.ms_tcp_nodelay)?;
-        set_receive_buffer(&socket, config)?;
-        if let Some(ip) = bind {
-            socket.bind(&SocketAddr::new(ip, 0).into())?;
-        }
-        match socket.connect(&peer.into()) {
-            Err(error) if error.raw_os_error() != Some(Errno::INPROGRESS.raw_os_error()) => return Err(error),
-            _ => {}
-        }
-        Ok(Arc::new(Stream { fd: Arc::new(socket.into()) }))
+        Ok(Arc::new(Stream { fd: Arc::new(connecting(peer, bind, config)?.into()) }))
     }
+}
+
+/// A socket that listens and never blocks, as the options want it; also for stacks that begin with TCP.
+///
+/// # Errors
+/// When the operating system refuses; `AddrInUse` when somebody else listens there.
+pub fn listening(address: SocketAddr, config: &Config) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        // An IPv4 peer would otherwise be told a mapped address that nobody else knows it by.
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    set_receive_buffer(&socket, config)?;
+    socket.bind(&address.into())?;
+    socket.listen(i32::try_from(config.ms_tcp_listen_backlog).unwrap_or(i32::MAX))?;
+    Ok(socket)
+}
+
+/// A socket that is being connected and never blocks, likewise.
+///
+/// # Errors
+/// When the operating system refuses at once.
+pub fn connecting(peer: SocketAddr, bind: Option<IpAddr>, config: &Config) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(peer), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+    socket.set_tcp_nodelay(config.ms_tcp_nodelay)?;
+    set_receive_buffer(&socket, config)?;
+    if let Some(ip) = bind {
+        socket.bind(&SocketAddr::new(ip, 0).into())?;
+    }
+    match socket.connect(&peer.into()) {
+        Err(error) if error.raw_os_error() != Some(Errno::INPROGRESS.raw_os_error()) => Err(error),
+        _ => Ok(socket),
+    }
+}
+
+/// The next connection of a listening socket, likewise, and where it comes from.
+///
+/// # Errors
+/// `WouldBlock` when there is none.
+pub fn accepted(listener: &OwnedFd, config: &Config) -> io::Result<(Socket, SocketAddr)> {
+    let (socket, from) = SockRef::from(listener).accept()?;
+    let from = from.as_socket().ok_or(io::ErrorKind::Unsupported)?;
+    socket.set_nonblocking(true)?;
+    socket.set_tcp_nodelay(config.ms_tcp_nodelay)?;
+    Ok((socket, from))
 }
 
 fn set_receive_buffer(socket: &Socket, config: &Config) -> io::Result<()> {
@@ -68,10 +95,7 @@ fn set_receive_buffer(socket: &Socket, config: &Config) -> io::Result<()> {
 
 impl ServerSocket for Listener {
     fn accept(&self, config: &Config) -> io::Result<(Arc<dyn ConnectedSocket>, SocketAddr)> {
-        let (socket, from) = SockRef::from(&self.fd).accept()?;
-        let from = from.as_socket().ok_or(io::ErrorKind::Unsupported)?;
-        socket.set_nonblocking(true)?;
-        socket.set_tcp_nodelay(config.ms_tcp_nodelay)?;
+        let (socket, from) = accepted(&self.fd, config)?;
         Ok((Arc::new(Stream { fd: Arc::new(socket.into()) }), from))
     }
 

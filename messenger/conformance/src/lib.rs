@@ -19,6 +19,21 @@ pub mod ceph;
 #[cfg(feature = "stack")]
 pub mod drivers;
 mod ears;
+#[cfg(feature = "stack")]
+pub mod gateway;
+#[cfg(not(feature = "stack"))]
+mod gateway {
+    //! Everything is TCP.
+    use std::net::SocketAddr;
+
+    pub(crate) fn tcp_to(server: SocketAddr) -> SocketAddr {
+        server
+    }
+
+    pub(crate) fn to_tcp(address: SocketAddr) -> SocketAddr {
+        address
+    }
+}
 pub mod hooks;
 mod node;
 pub mod proxy;

@@ -9,6 +9,8 @@ use std::thread::{self, JoinHandle};
 use msgr::EntityAddr;
 use msgr::wire::{ADDRESS_LEN, BANNER_LEN};
 
+use crate::gateway;
+
 /// Where the port stands in the acceptor's greeting: the connector checks that who answers is who it dialled.
 const PORT_AT: usize = BANNER_LEN + 10;
 
@@ -22,6 +24,8 @@ type Budget = Box<dyn FnMut() -> Option<u64> + Send>;
 pub struct Proxy {
     shared: Arc<Shared>,
     acceptor: Option<JoinHandle<()>>,
+    /// Where it listens.
+    inner: SocketAddr,
     address: EntityAddr,
 }
 
@@ -43,10 +47,11 @@ impl Proxy {
         let at = server.socket.unwrap();
         // On the server's IP, for only the port is rewritten.
         let listener = TcpListener::bind(SocketAddr::new(at.ip(), 0)).unwrap();
-        let socket = listener.local_addr().unwrap();
+        let inner = listener.local_addr().unwrap();
+        let socket = gateway::to_tcp(inner);
         let shared = Arc::new(Shared {
             listener,
-            server: at,
+            server: gateway::tcp_to(at),
             port: socket.port(),
             stopping: AtomicBool::new(false),
             connections: AtomicU64::new(0),
@@ -57,7 +62,7 @@ impl Proxy {
         });
         let its = Arc::clone(&shared);
         let acceptor = Some(thread::spawn(move || its.accept()));
-        Proxy { shared, acceptor, address: EntityAddr::new(socket, server.nonce) }
+        Proxy { shared, acceptor, inner, address: EntityAddr::new(socket, server.nonce) }
     }
 
     /// What to dial.
@@ -88,7 +93,7 @@ impl Drop for Proxy {
     fn drop(&mut self) {
         self.shared.stopping.store(true, SeqCst);
         self.hold(false);
-        drop(TcpStream::connect(self.address.socket.unwrap()));
+        drop(TcpStream::connect(self.inner));
         self.cut_all();
         let ended = self.acceptor.take().unwrap().join();
         assert!(ended.is_ok() || thread::panicking());

@@ -11,7 +11,7 @@ use msgr::wire::{
 use msgr::{EntityAddr, EntityName, EntityType};
 use socket2::{Domain, Socket, Type};
 
-use crate::{PATIENCE, loopback};
+use crate::{PATIENCE, gateway, loopback};
 
 /// An address of this host that does not answer: somebody listens, whose queue of connections is full, so that TCP drops
 /// what comes and a dialler goes on trying. Nothing leaves the host, and no route has to be missing for it.
@@ -52,7 +52,7 @@ impl Default for Unanswering {
 
 /// Connects, and nothing more.
 pub fn dial(server: SocketAddr) -> TcpStream {
-    let socket = TcpStream::connect(server).unwrap();
+    let socket = TcpStream::connect(gateway::tcp_to(server)).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     socket
 }

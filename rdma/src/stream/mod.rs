@@ -151,6 +151,15 @@ impl<C: Deref<Target = [u8]>> Stream<C> {
         Some(Note { grants, heard: std::mem::take(&mut self.heard), end: kind == Kind::End })
     }
 
+    /// A message begun with bytes was not posted after all.
+    pub(crate) fn take_back(&mut self, note: Note) {
+        self.credits += 1;
+        self.in_flight -= 1;
+        self.granted -= u32::from(note.grants);
+        self.owed += u32::from(note.grants);
+        self.heard |= note.heard;
+    }
+
     fn may_send(&self) -> bool {
         self.credits > 0 && self.in_flight + RESERVED_SENDS < self.send_queue
     }
@@ -162,19 +171,10 @@ impl<C: Deref<Target = [u8]>> Stream<C> {
     }
 
     /// A message arrived in `chunk`. Gives the chunk back when nobody has to read it.
-    pub(crate) fn receive(&mut self, chunk: C, len: usize, note: Note) -> Result<(Wake, Option<C>), PeerError> {
-        if self.end.is_some() {
-            return Err(PeerError::BehindEnd);
-        }
-        if len > 0 {
-            self.granted = self.granted.checked_sub(1).ok_or(PeerError::Overrun)?;
-        } else if !note.end && std::mem::replace(&mut self.heard, true) {
-            return Err(PeerError::Overrun);
-        }
-        self.granting &= !note.heard;
-        self.credits += u32::from(note.grants);
-        if self.credits > WINDOW_MAX {
-            return Err(PeerError::Credits);
+    /// Gives it back as well when the peer broke the rules.
+    pub(crate) fn receive(&mut self, chunk: C, len: usize, note: Note) -> Result<(Wake, Option<C>), (PeerError, C)> {
+        if let Err(error) = self.count(len, note) {
+            return Err((error, chunk));
         }
         if note.end {
             self.end = Some(End::Clean);
@@ -186,6 +186,21 @@ impl<C: Deref<Target = [u8]>> Stream<C> {
             Some(chunk)
         };
         Ok((self.wake(len > 0 || note.end), unread))
+    }
+
+    /// Counts a message that arrived.
+    fn count(&mut self, len: usize, note: Note) -> Result<(), PeerError> {
+        if self.end.is_some() {
+            return Err(PeerError::BehindEnd);
+        }
+        if len > 0 {
+            self.granted = self.granted.checked_sub(1).ok_or(PeerError::Overrun)?;
+        } else if !note.end && std::mem::replace(&mut self.heard, true) {
+            return Err(PeerError::Overrun);
+        }
+        self.granting &= !note.heard;
+        self.credits += u32::from(note.grants);
+        if self.credits > WINDOW_MAX { Err(PeerError::Credits) } else { Ok(()) }
     }
 
     fn wake(&mut self, readable: bool) -> Wake {
@@ -236,11 +251,6 @@ impl<C: Deref<Target = [u8]>> Stream<C> {
     pub(crate) fn break_off(&mut self) {
         self.end.get_or_insert(End::Broken);
         self.end_sent = true;
-    }
-
-    /// Whether the end was sent or the connection broke.
-    pub(crate) fn is_shut(&self) -> bool {
-        self.end_sent
     }
 
     /// Whether the reader has been given an end.

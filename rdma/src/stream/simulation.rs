@@ -96,7 +96,7 @@ impl World {
         assert!(self.nodes[node].in_queue() > 0, "a message finds no receive");
         self.nodes[node].used();
         let len = bytes.len();
-        let (_, unread) = side.stream.receive(bytes, len, note).unwrap();
+        let (_, unread) = side.stream.receive(bytes, len, note).ok().unwrap();
         self.nodes[node].freed(unread.iter().len() as u32);
         let by = self.sides[at].stream.wants();
         if by > 0 && self.nodes[node].promise(by) {

@@ -108,16 +108,20 @@ fn a_peer_that_breaks_the_rules_is_found_out() {
     for _ in 0..WINDOW_MIN {
         stream.receive(vec![1], 1, note).unwrap();
     }
-    assert_eq!(stream.receive(vec![1], 1, note).unwrap_err(), PeerError::Overrun);
+    assert_eq!(stream.receive(vec![1], 1, note).unwrap_err().0, PeerError::Overrun);
     let mut stream = Stream::new(WINDOW_MIN, WINDOW_MIN, 64);
     let grants = Note { grants: WINDOW_MAX as u16, ..note };
-    assert_eq!(stream.receive(vec![1], 1, grants).unwrap_err(), PeerError::Credits);
+    assert_eq!(stream.receive(vec![1], 1, grants).unwrap_err().0, PeerError::Credits);
     let mut stream = Stream::new(WINDOW_MIN, WINDOW_MIN, 64);
     stream.receive(Vec::new(), 0, Note { end: true, ..note }).unwrap();
-    assert_eq!(stream.receive(vec![1], 1, note).unwrap_err(), PeerError::BehindEnd);
+    assert_eq!(stream.receive(vec![1], 1, note).unwrap_err().0, PeerError::BehindEnd);
     let mut stream = Stream::new(WINDOW_MIN, WINDOW_MIN, 64);
     stream.receive(Vec::new(), 0, note).unwrap();
-    assert_eq!(stream.receive(Vec::new(), 0, note).unwrap_err(), PeerError::Overrun, "a grant before it was answered");
+    assert_eq!(
+        stream.receive(Vec::new(), 0, note).unwrap_err().0,
+        PeerError::Overrun,
+        "a grant before it was answered"
+    );
 }
 
 #[test]

@@ -96,12 +96,23 @@ pub fn connections_may_close_before_and_after_they_are_accepted(testbed: &Testbe
         worker.close(here);
 
         let gone = worker.connect(address);
-        worker.finish_connect(&gone).unwrap();
+        if testbed.connects_alone {
+            worker.finish_connect(&gone).unwrap();
+        }
         worker.close(gone);
         let there = worker.accept(&listening);
-        assert_eq!(worker.read(&there, &mut [0; 8]).unwrap(), 0);
+        ends(worker.read(&there, &mut [0; 8]));
         worker.close(there);
     });
+}
+
+/// What a read finds of a connection that is over.
+fn ends(read: std::io::Result<usize>) {
+    match read {
+        Ok(0) => {}
+        Ok(n) => panic!("{n} bytes from nobody"),
+        Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
+    }
 }
 
 /// Once the listener is gone, so is whoever was waiting to be accepted, and nobody connects any more.
@@ -110,14 +121,12 @@ pub fn without_a_listener_nobody_connects(testbed: &Testbed) {
         let mut worker = Worker::new(testbed);
         let (listening, address) = worker.listen();
         let waiting = worker.connect(address);
-        worker.finish_connect(&waiting).unwrap();
+        if testbed.connects_alone {
+            worker.finish_connect(&waiting).unwrap();
+        }
         worker.unlisten(&listening);
         drop(listening);
-        match worker.read(&waiting, &mut [0; 8]) {
-            Ok(0) => {}
-            Ok(n) => panic!("{n} bytes from nobody"),
-            Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
-        }
+        ends(worker.read(&waiting, &mut [0; 8]));
         let error = worker.try_connect(address).and_then(|late| worker.finish_connect(&late)).unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset), "{error}");
     });

@@ -18,6 +18,8 @@ pub struct Testbed {
     pub driver: fn() -> Box<dyn EventDriver>,
     /// An address of this host that nobody uses, with a port of 0.
     pub address: fn() -> SocketAddr,
+    /// Whether a connection is made before the peer accepts it, by the operating system.
+    pub connects_alone: bool,
 }
 
 /// The table of the cases for network stacks, each with the test of Ceph's `ceph_test_async_networkstack` that asks for

@@ -1,0 +1,5 @@
+//! Every conformance case on verbs.
+
+mod verbs;
+
+msgr_conformance::suite!(verbs::Verbs);
