@@ -106,8 +106,6 @@ rdma-setup:
 
 # RDMA on real verbs: the tests named *_in_guest, in a guest with Soft-RoCE; takes a test file's name and its arguments.
 rdma-test *options: rdma-setup
-    cargo clippy --locked --package msgr-rdma --features verbs --all-targets -- --deny warnings
-    cargo test --locked --quiet --package msgr-rdma --features verbs --lib
     .ci/guest/tests {{ options }}
 
 # A shell script's worth of commands in that guest, such as a benchmark: runs DIR/run there, with DIR as /job.

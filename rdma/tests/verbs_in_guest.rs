@@ -245,6 +245,20 @@ fn an_error_flushes_what_is_posted_up_to_the_beacon() {
 }
 
 #[test]
+fn a_queue_pair_without_a_peer_sends_nothing_and_is_drained_all_the_same() {
+    let mut one = End::new("rxe0", 1);
+    let pair = one.queue_pair();
+    let refused = pair.post_send(one.free.pop().unwrap(), 1, 0).unwrap_err();
+    assert_eq!((refused.error.kind(), pair.outstanding()), (ErrorKind::NotConnected, 0));
+    pair.to_error().unwrap();
+    pair.post_beacon().unwrap();
+    let flushed = one.next();
+    assert_eq!((flushed.kind(), flushed.status()), (Kind::Beacon, Status::Flushed));
+    assert!(pair.take(flushed).is_none());
+    assert_eq!((pair.outstanding(), one.srq.len()), (0, 1));
+}
+
+#[test]
 fn a_dead_peer_and_a_small_buffer_fail_the_send() {
     let (mut one, other) = ends(1);
     let (a, b) = connect(&one, &other);
