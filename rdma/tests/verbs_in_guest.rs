@@ -363,13 +363,33 @@ fn too_little_lockable_memory_is_told_with_its_limit() {
 }
 
 #[test]
-fn small_pages_do_where_there_are_no_huge_ones() {
-    let device = Device::open("rxe0", 1, GidChoice::Automatic).unwrap();
-    let mut chunks = device.register(3, 1000, true).unwrap();
-    chunks[2].fill(7);
-    chunks[0].fill(9);
-    assert!(chunks[1].iter().all(|&byte| byte == 0));
-    assert_eq!(chunks.iter().map(|chunk| chunk.len()).collect::<Vec<_>>(), [1000; 3]);
+fn huge_pages_are_used_while_there_are_some_and_small_ones_after() {
+    let set = |count: &str| std::fs::write("/proc/sys/vm/nr_hugepages", count).unwrap();
+    let free = || {
+        let text = std::fs::read_to_string("/proc/meminfo").unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("HugePages_Free:")).unwrap();
+        line.trim().parse::<u32>().unwrap()
+    };
+    let (one, other) = ends(1);
+    let (a, _b) = connect(&one, &other);
+    set("2");
+    assert_eq!(free(), 2);
+    let mut chunks = one.device.register(3, 1 << 20, true).unwrap();
+    assert_eq!(free(), 0);
+    chunks.extend(one.device.register(3, 1000, true).unwrap());
+    for (i, mut chunk) in chunks.drain(1..).enumerate() {
+        assert!(chunk.iter().all(|&byte| byte == 0));
+        chunk.fill(i as u8 + 1);
+        a.post_send(chunk, 1000, 0).unwrap();
+        let got = other.next();
+        let chunk = other.srq.take(got).unwrap();
+        assert!(chunk[..1000].iter().all(|&byte| byte == i as u8 + 1));
+        other.srq.post(&mut vec![chunk]).unwrap();
+        assert!(a.take(one.next()).is_some());
+    }
+    drop(chunks);
+    assert_eq!(free(), 2);
+    set("0");
 }
 
 /// What the kernel says there is of queues and registrations.
