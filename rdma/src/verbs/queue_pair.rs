@@ -176,8 +176,9 @@ impl QueuePair {
     /// that were. Each makes a completion, which must be taken to make room again. In ERR all are accepted and flushed.
     ///
     /// # Errors
-    /// `NotConnected` before RTS, `WouldBlock` if there is no room for any, `InvalidInput` if the first asks for more bytes than its chunk has or is of
-    /// another device, or what the device says; then some may have been posted, and those are removed.
+    /// `NotConnected` before RTS, `WouldBlock` if there is no room for any, `InvalidInput` if the first asks for more bytes
+    /// than its chunk has or is of another device, or what the device says; then some may have been posted, and those are
+    /// removed.
     pub fn post_sends(&self, requests: &mut Vec<SendRequest>) -> io::Result<usize> {
         let mut posted = lock(&self.posted);
         let mut done = 0;
