@@ -103,3 +103,11 @@ rdma-setup:
     clang=$(apt-cache depends libclang-dev 2>/dev/null | sed -n 's/.*Depends: libclang-\([0-9]*\)-dev/\1/p'); \
     .ci/packages libibverbs-dev ibverbs-providers "libclang1-${clang:-14}" "libclang-common-${clang:-14}-dev" \
         qemu-system-x86 cpio xz-utils iproute2 perftest
+
+# RDMA on real verbs: the tests named *_in_guest, in a guest with Soft-RoCE; takes a test file's name and its arguments.
+rdma-test *options: rdma-setup
+    .ci/guest/tests {{ options }}
+
+# A shell script's worth of commands in that guest, such as a benchmark: runs DIR/run there, with DIR as /job.
+rdma-guest dir: rdma-setup
+    .ci/guest/run {{ dir }}

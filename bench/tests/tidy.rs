@@ -81,6 +81,17 @@ fn every_crate_forbids_unsafe_code() {
 }
 
 #[test]
+fn unsafe_code_stands_where_verbs_are_called_and_nowhere_else() {
+    for (path, text) in sources("rdma") {
+        let verbs = path.parent().is_some_and(|dir| dir.ends_with("rdma/src/verbs"));
+        assert!(verbs || !text.contains("unsafe {"), "{} has unsafe code: that belongs in verbs/", path.display());
+    }
+    let text = fs::read_to_string(root().join("rdma/src/lib.rs")).unwrap();
+    assert!(text.contains(r#"cfg_attr(not(feature = "verbs"), forbid(unsafe_code))"#));
+    assert!(text.contains(r#"cfg_attr(feature = "verbs", deny(unsafe_code))"#));
+}
+
+#[test]
 fn no_source_file_is_longer_than_the_cap() {
     let dirs = [
         "messenger/src",
@@ -88,6 +99,7 @@ fn no_source_file_is_longer_than_the_cap() {
         "messenger/sim",
         "simple/src",
         "async_msgr/src",
+        "rdma",
         "bench/src",
         "reports/src",
         "fuzz/fuzz_targets",

@@ -3,6 +3,7 @@
 use std::ffi::c_int;
 use std::io;
 use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use ibverbs_sys as ffi;
@@ -57,6 +58,8 @@ pub struct QueuePair {
     port: u8,
     gid: GidEntry,
     posted: Mutex<Posted<Option<Chunk>>>,
+    /// In RTS or later. Before, some providers queue what is posted and say that they refuse it.
+    accepts_sends: AtomicBool,
     _send_cq: Arc<CompletionQueue>,
     _recv_cq: Arc<CompletionQueue>,
     _srq: Arc<SharedReceiveQueue>,
@@ -100,6 +103,7 @@ impl QueuePair {
             port,
             gid,
             posted,
+            accepts_sends: AtomicBool::new(false),
             _send_cq: Arc::clone(send_cq),
             _recv_cq: Arc::clone(recv_cq),
             _srq: Arc::clone(srq),
@@ -134,7 +138,9 @@ impl QueuePair {
     /// # Errors
     /// `InvalidInput` if it is not in RTR or an option is out of range.
     pub fn ready_to_send(&self, psn: u32, options: &PathOptions) -> io::Result<()> {
-        self.change(Change::ready_to_send(psn, options))
+        self.change(Change::ready_to_send(psn, options))?;
+        self.accepts_sends.store(true, Ordering::Release);
+        Ok(())
     }
 
     /// To ERR, from any state: what is posted and not done comes back with [`Status::Flushed`](super::Status::Flushed).
@@ -142,7 +148,9 @@ impl QueuePair {
     /// # Errors
     /// When the device is gone.
     pub fn to_error(&self) -> io::Result<()> {
-        self.change(Change::error())
+        self.change(Change::error())?;
+        self.accepts_sends.store(true, Ordering::Release);
+        Ok(())
     }
 
     /// Its state as the device sees it, for a queue pair may fall into ERR by itself.
@@ -168,8 +176,9 @@ impl QueuePair {
     /// that were. Each makes a completion, which must be taken to make room again. In ERR all are accepted and flushed.
     ///
     /// # Errors
-    /// `WouldBlock` if there is no room for any, `InvalidInput` if the first asks for more bytes than its chunk has or is of
-    /// another device, or what the device says; then some may have been posted, and those are removed.
+    /// `NotConnected` before RTS, `WouldBlock` if there is no room for any, `InvalidInput` if the first asks for more bytes
+    /// than its chunk has or is of another device, or what the device says; then some may have been posted, and those are
+    /// removed.
     pub fn post_sends(&self, requests: &mut Vec<SendRequest>) -> io::Result<usize> {
         let mut posted = lock(&self.posted);
         let mut done = 0;
@@ -219,7 +228,7 @@ impl QueuePair {
     /// the sends.
     ///
     /// # Errors
-    /// As [`QueuePair::post_sends`]; before RTS, when nothing could have been posted, what the device says.
+    /// As [`QueuePair::post_sends`].
     pub fn post_beacon(&self) -> io::Result<()> {
         self.post_chain(&mut lock(&self.posted), &mut [SendRequest { chunk: None, len: 0, imm: 0 }], Kind::Beacon).1
     }
@@ -231,6 +240,9 @@ impl QueuePair {
         requests: &mut [SendRequest],
         kind: Kind,
     ) -> (usize, io::Result<()>) {
+        if !self.accepts_sends.load(Ordering::Acquire) {
+            return (0, Err(io::ErrorKind::NotConnected.into()));
+        }
         let room = match kind {
             Kind::Beacon => posted.room(),
             _ => posted.room().saturating_sub(1),
