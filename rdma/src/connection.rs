@@ -6,7 +6,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -140,7 +140,8 @@ impl Conn {
     /// Lets the worker look at it.
     pub(crate) fn tell(&self, state: &State, queues: &Queues, readable: bool, writable: bool) {
         if let Some(token) = state.token.filter(|_| readable || writable) {
-            self.told.store(true, std::sync::atomic::Ordering::Relaxed);
+            // Only what makes it read: a writer does not, and a later read would take this for its reason.
+            self.told.fetch_or(readable, Relaxed);
             queues.tell(Ready { token, readable, writable, closed: false });
         }
     }

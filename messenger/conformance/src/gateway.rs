@@ -17,8 +17,6 @@ use msgr_async::pollers::Pollers;
 use msgr_async::stack::posix::PosixStack;
 use msgr_async::stack::{ConnectedSocket, NetworkStack, ServerSocket};
 
-use crate::loopback;
-
 /// Bytes on their way through in one direction beyond which it reads no more, so that who writes feels who reads.
 const PENDING_MAX: usize = 64 << 10;
 /// A gateway that nobody has used for so long has done its work.
@@ -49,7 +47,8 @@ pub fn to_tcp(address: SocketAddr) -> SocketAddr {
 
 /// Listens with one stack; whoever comes is connected to `target` by the other.
 fn open(listens: Arc<dyn NetworkStack>, dials: Arc<dyn NetworkStack>, target: SocketAddr) -> SocketAddr {
-    let socket = listens.listen(SocketAddr::new(loopback().ip(), 0), &Config::default()).unwrap();
+    // On the target's IP, which a greeting that is passed on names.
+    let socket = listens.listen(SocketAddr::new(target.ip(), 0), &Config::default()).unwrap();
     let address = socket.local_addr().unwrap();
     thread::spawn(move || {
         let gateway = Gateway {
