@@ -43,6 +43,10 @@ pub trait Poller: Send + Sync {
 
     /// Whether its stack is gone and nothing is left to do.
     fn is_over(&self) -> bool;
+
+    /// The worker ends: what is under way may still arrive, within a time that a user does not notice, and the rest is
+    /// closed.
+    fn finish(&self);
 }
 
 /// The pollers of one worker.
@@ -150,6 +154,11 @@ impl Pollers {
             }
         }
         true
+    }
+
+    /// The worker ends.
+    pub fn finish(&mut self) {
+        self.list.drain(..).for_each(|watched| watched.poller.finish());
     }
 
     fn poll(&self, ready: &mut Vec<Ready>) {

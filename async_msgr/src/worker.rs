@@ -98,6 +98,7 @@ impl Worker {
             self.mailbox.take(&mut commands);
             for command in commands.drain(..) {
                 if matches!(command, Command::Stop) {
+                    self.shared.pollers.finish();
                     return;
                 }
                 self.run_command(command);

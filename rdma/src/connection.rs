@@ -198,6 +198,16 @@ impl Conn {
         self.wake_worker();
     }
 
+    /// Its worker has ended: it is closed as it is.
+    pub(crate) fn abandon(&self) {
+        let mut state = self.lock();
+        state.shut = true;
+        (state.queues, state.pair, state.stream) = (None, None, None);
+        drop(state);
+        // Fails only when it is closed already.
+        let _ = rustix::net::shutdown(&self.tcp, Shutdown::Both);
+    }
+
     /// Goes on with opening or closing.
     pub(crate) fn look(self: &Arc<Conn>, queues: &Queues, now: Instant) -> Look {
         let mut state = self.lock();

@@ -113,7 +113,7 @@ impl Conn {
     }
 
     /// The next line of the side channel, if it is there.
-    fn next_line(&self, state: &mut State) -> io::Result<Option<Line>> {
+    pub(crate) fn next_line(&self, state: &mut State) -> io::Result<Option<Line>> {
         loop {
             if let Some((line, len)) = Line::parse(&state.lines).map_err(wrong)? {
                 state.lines.drain(..len);

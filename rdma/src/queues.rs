@@ -10,6 +10,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use msgr_async::driver::Ready;
@@ -26,6 +27,11 @@ use crate::verbs::{Chunk, Completion, CompletionQueue, POLL_MAX, SharedReceiveQu
 const SENDS_SEEN_WITHIN: Duration = Duration::from_millis(100);
 /// While a connection is being opened or closed, how often its worker looks what has become of it, at the least.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// How long a worker that ends waits for the last messages of its connections to arrive.
+const LINGER: Duration = Duration::from_millis(500);
+/// And how often it looks.
+const LINGER_STEP: Duration = Duration::from_micros(200);
 
 /// See the module.
 pub(crate) struct Queues {
@@ -331,5 +337,16 @@ impl Poller for Queues {
 
     fn is_over(&self) -> bool {
         !self.adapter.is_used() && lock(&self.connections).is_empty()
+    }
+
+    fn finish(&self) {
+        let until = Instant::now() + LINGER;
+        while !lock(&self.connections).is_empty() && Instant::now() < until {
+            self.poll(&mut Vec::new());
+            thread::sleep(LINGER_STEP);
+        }
+        let left = std::mem::take(&mut *lock(&self.connections));
+        left.values().for_each(|conn| conn.abandon());
+        lock(&self.changing).clear();
     }
 }

@@ -7,11 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use msgr::session::{Outbox, ReadInto};
-use rustix::io::Errno;
-use rustix::net::{RecvFlags, recv};
-
 use crate::connection::{Conn, Phase, State};
 use crate::queues::Queues;
+use crate::side_channel::Line;
 use crate::stream::{Kind, Note, Stream};
 use crate::verbs::{Chunk, Completion, Status};
 
@@ -126,7 +124,7 @@ impl Conn {
         let mut into = into;
         let first = self.take(&mut state, &mut into);
         let nothing = first.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
-        if !nothing || told || state.phase != Phase::Open || !self.is_peer_gone() {
+        if !nothing || told || state.phase != Phase::Open || !self.is_peer_gone(&mut state) {
             return first;
         }
         // What it said last came before it left, and may not have been looked at yet.
@@ -143,11 +141,15 @@ impl Conn {
     }
 
     /// Whether the peer has closed the TCP connection.
-    fn is_peer_gone(&self) -> bool {
-        match recv(&self.tcp, &mut [0; 1], RecvFlags::DONTWAIT) {
-            Err(Errno::AGAIN | Errno::INTR) => false,
-            // Nobody says anything there any more; a word is as bad as the end.
-            _ => true,
+    fn is_peer_gone(&self, state: &mut State) -> bool {
+        loop {
+            match self.next_line(state) {
+                // Its first bytes were faster than its word that it can receive.
+                Ok(Some(Line::Go)) if !self.dialled => {}
+                Ok(None) => return false,
+                // Nobody says anything there any more; a word is as bad as the end.
+                Ok(Some(_)) | Err(_) => return true,
+            }
         }
     }
 

@@ -125,13 +125,12 @@ impl Gateway {
 /// Carries what there is, both ways, until nothing moves.
 ///
 /// # Errors
-/// When either side has ended, and all it said was passed on.
+/// When either side has ended, and what it said before was passed on.
 fn carry(pair: &mut [End; 2]) -> io::Result<()> {
     let [one, other] = pair;
     loop {
-        let there = pass(one, other)?;
-        let back = pass(other, one)?;
-        if !there && !back {
+        let (there, back) = (pass(one, other), pass(other, one));
+        if !(there? | back?) {
             return Ok(());
         }
     }
@@ -139,39 +138,38 @@ fn carry(pair: &mut [End; 2]) -> io::Result<()> {
 
 /// Passes on what one side has said; whether anything moved.
 fn pass(from: &mut End, to: &mut End) -> io::Result<bool> {
-    let blocked = |error: &io::Error| error.kind() == ErrorKind::WouldBlock;
     let mut moved = false;
+    let mut end = None;
     if to.connecting {
         to.connecting = !to.socket.is_connected()?;
     }
-    let mut ended = None;
-    while to.pending.len() < PENDING_MAX && !from.connecting {
+    while !from.connecting && to.pending.len() < PENDING_MAX {
         let mut buffer = vec![0; PENDING_MAX];
         match from.socket.read(ReadInto::Slice(&mut buffer)) {
-            Ok(0) => ended = Some(ErrorKind::UnexpectedEof.into()),
+            Ok(0) => end = Some(ErrorKind::UnexpectedEof.into()),
             Ok(n) => {
                 buffer.truncate(n);
                 to.pending.push(Bytes::from(buffer));
                 moved = true;
                 continue;
             }
-            Err(error) if blocked(&error) => {}
-            Err(error) => ended = Some(error),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => end = Some(error),
         }
         break;
     }
-    while !to.pending.is_empty() && !to.connecting {
+    while !to.connecting && !to.pending.is_empty() {
         match to.socket.send(&to.pending) {
             Ok(n) => {
                 to.pending.sent(n);
                 moved = true;
             }
-            Err(error) if blocked(&error) => break,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
             Err(error) => return Err(error),
         }
     }
-    match ended {
-        // What it said last must still be passed on, unless nobody takes it.
+    match end {
+        // What it said last is passed on first, as far as it is taken.
         Some(error) if to.pending.is_empty() || !moved => Err(error),
         _ => Ok(moved),
     }
