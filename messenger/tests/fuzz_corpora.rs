@@ -49,3 +49,8 @@ fn sessions_go_as_scripted() {
 fn formats_are_emitted_as_they_were_parsed() {
     replay("seeds/decoder", fuzz::decoder);
 }
+
+#[test]
+fn acceptors_go_as_once_found() {
+    replay("seeds/acceptor", fuzz::acceptor);
+}
