@@ -241,9 +241,12 @@ impl Stage {
     fn account(&mut self, note: Note) {
         match note {
             Note::Opened { id, peer } => {
+                // One that broke may have opened for the node, which said so into the void.
+                let broken = |ear: &Ear| ear.peer == Some(peer) && !ear.is_open && self.net.is_cut(ear.wire);
+                let sure = !self.ears.iter().any(broken);
                 let opened = self.ears.iter_mut().filter(|ear| ear.peer == Some(peer) && ear.opening.is_some());
                 let opened: Vec<&mut Ear> = opened.collect();
-                let known = opened.len() == 1;
+                let known = sure && opened.len() == 1;
                 let mut opening = None;
                 for ear in opened {
                     opening = ear.opening.take();
