@@ -51,6 +51,7 @@ fn formats_are_emitted_as_they_were_parsed() {
 }
 
 #[test]
-fn acceptors_go_as_once_found() {
+fn handshakes_go_as_once_found() {
     replay("seeds/acceptor", fuzz::acceptor);
+    replay("seeds/connector", fuzz::connector);
 }
