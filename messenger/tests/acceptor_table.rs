@@ -333,6 +333,16 @@ fn a_handle_the_application_holds_survives_a_takeover_that_breaks() {
 }
 
 #[test]
+fn row_g_a_peer_that_starts_over_is_known_by_the_opening_when_the_count_has_come_round() {
+    let (mut net, node) = node(Policy::stateful_server());
+    session(&mut net, &node, 1);
+    let last = Connector::dial(&mut net, &node, addr(SMALLER, 0));
+    assert_eq!(last.open(&mut net, connect(2, u32::MAX), 0).connect_seq, 0);
+    let again = Connector::dial(&mut net, &node, addr(SMALLER, 0));
+    assert_eq!(again.ask_until_settled(&mut net, connect(3, 0)).0.tag, tag::READY);
+}
+
+#[test]
 fn a_wrapping_connect_seq_breaks_nothing() {
     let (mut net, node) = node(Policy::lossless_peer());
     session(&mut net, &node, 1);

@@ -49,3 +49,9 @@ fn sessions_go_as_scripted() {
 fn formats_are_emitted_as_they_were_parsed() {
     replay("seeds/decoder", fuzz::decoder);
 }
+
+#[test]
+fn handshakes_go_as_once_found() {
+    replay("seeds/acceptor", fuzz::acceptor);
+    replay("seeds/connector", fuzz::connector);
+}

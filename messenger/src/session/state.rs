@@ -163,7 +163,6 @@ impl State {
         self.control = Control::default();
         self.writer = Writer::Idle;
         self.reserved_by = None;
-        self.reset_from_peer = false;
         self.dialling = false;
         self.dial_is_void = false;
     }

@@ -69,7 +69,8 @@ pub(crate) fn known(existing: &State, connect: &Connect, resetcheck: bool, my_ad
     if ours_wins && (theirs <= ours || starts_over && ours == 0) {
         return row(b'k', Verdict::Wait);
     }
-    if theirs == 0 && ours > 0 {
+    // What opened and has 0 has come round to it.
+    if theirs == 0 && (ours > 0 || existing.opened) {
         // Only what opened can have been forgotten; otherwise the peer merely missed the reply, and asks again.
         let (session_reset, hard_reset) = (resetcheck && existing.opened, existing.opened);
         return row(b'g', Verdict::Replace { session_reset, hard_reset, peer_continues: false });

@@ -214,8 +214,8 @@ impl Ear {
                 _ => (connect.connect_seq == 0 && !self.continued).then_some(0),
             };
             // A link that has taken a session over to go on with it is not judged anew.
-            let starts_over = connect.connect_seq == 0 && !self.continued;
-            self.opens(connect.features, announced, reply.lossy || starts_over);
+            let starts_over = (connect.connect_seq == 0 || reply.lossy) && !self.continued;
+            self.opens(connect.features, announced, starts_over);
             self.owes_in_seq = reply.tag == tag::SEQ;
         }
         true

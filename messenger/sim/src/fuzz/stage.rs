@@ -218,8 +218,15 @@ impl Stage {
                 self.resets.insert(peer);
             }
         }
-        for note in self.watch.take_notes() {
-            self.account(note);
+        let notes = self.watch.take_notes();
+        let mut openings: HashMap<EntityAddr, u32> = HashMap::new();
+        for note in &notes {
+            if let Note::Opened { peer, .. } = note {
+                *openings.entry(*peer).or_default() += 1;
+            }
+        }
+        for note in notes {
+            self.account(note, &openings);
         }
         for ear in &self.ears {
             // Whoever acknowledges nothing gets everything again.
@@ -238,12 +245,17 @@ impl Stage {
         }
     }
 
-    fn account(&mut self, note: Note) {
+    /// Takes note of what the node has told. `openings` has how often it opened a session with each peer in this turn.
+    fn account(&mut self, note: Note, openings: &HashMap<EntityAddr, u32>) {
         match note {
             Note::Opened { id, peer } => {
+                // Which wire it was is sure if only one may have been it. One that broke may have opened for the node, which
+                // said so into the void.
+                let broken = |ear: &Ear| ear.peer == Some(peer) && !ear.is_open && self.net.is_cut(ear.wire);
+                let sure = openings.get(&peer) == Some(&1) && !self.ears.iter().any(broken);
                 let opened = self.ears.iter_mut().filter(|ear| ear.peer == Some(peer) && ear.opening.is_some());
                 let opened: Vec<&mut Ear> = opened.collect();
-                let known = opened.len() == 1;
+                let known = sure && opened.len() == 1;
                 let mut opening = None;
                 for ear in opened {
                     opening = ear.opening.take();
@@ -283,7 +295,8 @@ impl Stage {
         }
         match opening.announced {
             None if may_start_over || opening.starts_over => None,
-            None => last.flatten().or(Some(0)),
+            // What is not known stays so.
+            None => last.unwrap_or(Some(0)),
             announced => announced,
         }
     }
