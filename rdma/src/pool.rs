@@ -75,6 +75,7 @@ impl<C> Pool<C> {
     }
 
     /// Chunks made and in use.
+    #[cfg(test)]
     pub(crate) fn in_use(&self) -> u32 {
         self.made - self.free.len() as u32
     }

@@ -55,6 +55,7 @@ impl Receives {
     }
 
     /// Receives in the queue.
+    #[cfg(test)]
     pub(crate) fn in_queue(&self) -> u32 {
         self.posted
     }

@@ -6,12 +6,12 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use msgr::session::{Outbox, ReadInto};
 use crate::connection::{Conn, Phase, State};
 use crate::queues::Queues;
 use crate::side_channel::Line;
 use crate::stream::{Kind, Note, Stream};
 use crate::verbs::{Chunk, Completion, Status};
+use msgr::session::{Outbox, ReadInto};
 
 /// Gathers an outbox's segments into chunks.
 struct Gather<'a, I> {

@@ -137,7 +137,7 @@ fn carry(pair: &mut [End; 2]) -> io::Result<()> {
 }
 
 /// Passes on what one side has said; whether anything moved.
-fn pass(from: &mut End, to: &mut End) -> io::Result<bool> {
+fn pass(from: &End, to: &mut End) -> io::Result<bool> {
     let mut moved = false;
     let mut end = None;
     if to.connecting {

@@ -7,7 +7,7 @@ use msgr_conformance::gateway;
 use msgr_rdma::{RdmaFactory, RdmaStack};
 
 /// [`RdmaFactory`], where raw bytes and cut connections go by verbs too.
-pub struct Verbs;
+pub(crate) struct Verbs;
 
 impl MessengerFactory for Verbs {
     fn name(&self) -> &'static str {
