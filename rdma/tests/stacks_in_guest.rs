@@ -1,4 +1,5 @@
 //! Every case for network stacks, on verbs.
+#![allow(clippy::unwrap_used)] // in helpers as in tests
 
 use msgr::{Config, EventDriverKind};
 use msgr_async::driver::create;
