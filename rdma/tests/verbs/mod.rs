@@ -1,4 +1,5 @@
 //! The messengers that the suites are run with.
+#![allow(clippy::unwrap_used)] // in helpers as in tests
 
 use std::sync::Arc;
 
