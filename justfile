@@ -47,7 +47,7 @@ build:
     cargo build --locked --release --package msgr-bench --bins
 
 # All tests, the examples included. Installs the packages they need where it may.
-test: setup sim concurrency
+test: setup sim concurrency rdma-test
     cargo run --locked --quiet --package msgr --example echo -- simple
     cargo run --locked --quiet --package msgr --example echo -- async
     cargo test --locked --workspace --doc
@@ -106,7 +106,11 @@ rdma-setup:
 
 # RDMA on real verbs: the tests named *_in_guest, in a guest with Soft-RoCE; takes a test file's name and its arguments.
 rdma-test *options: rdma-setup
-    .ci/guest/tests {{ options }}
+    MSGR_SYNTHETIC_SCALE=tenth .ci/guest/tests {{ options }}
+
+# The same with as many operations in the random workloads as upstream does; takes long.
+rdma-test-full *options: rdma-setup
+    MSGR_SYNTHETIC_SCALE=small-payloads RDMA_SECONDS=3600 .ci/guest/tests {{ options }}
 
 # A shell script's worth of commands in that guest, such as a benchmark: runs DIR/run there, with DIR as /job.
 rdma-guest dir: rdma-setup

@@ -187,8 +187,10 @@ impl Conn {
             return;
         }
         state.drain_until = Some(Instant::now() + DRAIN_MAX);
-        let note = state.stream.as_mut().and_then(|stream| stream.begin(Kind::End));
-        if let Some(note) = note {
+        if state.stream.as_ref().is_some_and(Stream::is_over) {
+            // Nobody reads what comes from here any more, or acknowledges it.
+            self.break_off(&mut state, io::ErrorKind::ConnectionReset, "the peer has ended it");
+        } else if let Some(note) = state.stream.as_mut().and_then(|stream| stream.begin(Kind::End)) {
             self.post_empty(&mut state, note);
         }
         if let Some(queues) = state.queues.clone() {

@@ -2,28 +2,29 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
 /// Chunks registered at once. Registering costs a system call and pins memory; with chunks of 128 KiB this is 4 MiB.
 const STEP: u32 = 32;
 
-/// How many chunks may still be made.
-pub(crate) struct Budget(AtomicU32);
+/// How many chunks may still be made; below 0 when pools had to have more.
+pub(crate) struct Budget(AtomicI64);
 
 impl Budget {
     /// For so many chunks in all.
     pub(crate) fn new(chunks: u32) -> Arc<Budget> {
-        Arc::new(Budget(AtomicU32::new(chunks)))
+        Arc::new(Budget(AtomicI64::new(chunks.into())))
     }
 
-    /// Takes up to `want`; returns how many it got.
-    fn take(&self, want: u32) -> u32 {
-        let taken = self.0.fetch_update(Relaxed, Relaxed, |left| Some(left - left.min(want)));
-        taken.map_or(0, |left| left.min(want))
+    /// Takes up to `want`, and at least `least` whatever is left; returns how many it got.
+    fn take(&self, want: u32, least: u32) -> u32 {
+        let got = |left: i64| left.clamp(least.into(), want.into());
+        let before = self.0.fetch_update(Relaxed, Relaxed, |left| Some(left - got(left)));
+        before.map_or(0, |left| got(left) as u32)
     }
 
     fn give_back(&self, chunks: u32) {
-        self.0.fetch_add(chunks, Relaxed);
+        self.0.fetch_add(chunks.into(), Relaxed);
     }
 }
 
@@ -45,8 +46,21 @@ impl<C> Pool<C> {
     /// # Errors
     /// Those of `make`.
     pub(crate) fn take(&mut self, make: impl FnOnce(u32) -> io::Result<Vec<C>>) -> io::Result<Option<C>> {
+        self.take_or_make(0, make)
+    }
+
+    /// As [`Pool::take`], but the pool may have one chunk whatever others have used up: whoever waits for a chunk waits for
+    /// one of this pool.
+    ///
+    /// # Errors
+    /// Those of `make`.
+    pub(crate) fn take_one_at_least(&mut self, make: impl FnOnce(u32) -> io::Result<Vec<C>>) -> io::Result<Option<C>> {
+        self.take_or_make(u32::from(self.made == 0), make)
+    }
+
+    fn take_or_make(&mut self, least: u32, make: impl FnOnce(u32) -> io::Result<Vec<C>>) -> io::Result<Option<C>> {
         if self.free.is_empty() {
-            let allowed = self.budget.take(STEP);
+            let allowed = self.budget.take(STEP, least);
             if allowed == 0 {
                 return Ok(None);
             }
@@ -108,6 +122,18 @@ mod tests {
         one.put(chunk);
         drop(one);
         assert!(other.take(make).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_pool_that_comes_too_late_for_the_budget_may_have_one_chunk() {
+        let budget = Budget::new(1);
+        let (mut one, mut other) = (Pool::new(&budget), Pool::new(&budget));
+        assert!(one.take_one_at_least(make).unwrap().is_some());
+        assert!(other.take_one_at_least(make).unwrap().is_some());
+        assert!(other.take_one_at_least(make).unwrap().is_none());
+        drop((one, other));
+        let mut last = Pool::new(&budget);
+        assert!(last.take(make).unwrap().is_some(), "all was given back");
     }
 
     #[test]

@@ -162,7 +162,7 @@ impl Queues {
     /// A chunk to send from. Without one, `who` is told when there is.
     pub(crate) fn send_chunk(&self, who: &Arc<Conn>) -> Option<Chunk> {
         let mut sending = lock(&self.sending);
-        match sending.pool.take(|chunks| self.register(chunks)) {
+        match sending.pool.take_one_at_least(|chunks| self.register(chunks)) {
             Ok(Some(chunk)) => Some(chunk),
             // Without memory it waits as well: chunks that others use come back.
             Ok(None) | Err(_) => {
@@ -172,9 +172,14 @@ impl Queues {
         }
     }
 
-    /// A request was posted whose completion will come.
-    pub(crate) fn posted(&self) {
+    /// A request is about to be posted. Counted before, since its completion may come before the call returns.
+    pub(crate) fn posting(&self) {
         lock(&self.sending).outstanding += 1;
+    }
+
+    /// It could not be.
+    pub(crate) fn not_posted(&self) {
+        lock(&self.sending).outstanding -= 1;
     }
 
     /// Takes a chunk back that was sent or not needed.
@@ -182,14 +187,17 @@ impl Queues {
         lock(&self.sending).pool.put(chunk);
     }
 
-    /// Tells as many of those who wait for a chunk as there are chunks.
+    /// Tells as many of those who wait for a chunk as there are chunks. Some do not want it any more.
     fn serve_waiting(&self) {
-        let served: Vec<Weak<Conn>> = {
-            let mut sending = lock(&self.sending);
-            let count = sending.waiting.len().min(sending.pool.free());
-            sending.waiting.drain(..count).collect()
-        };
-        served.iter().filter_map(Weak::upgrade).for_each(|conn| conn.may_write(self));
+        let mut served = 0;
+        loop {
+            let next = {
+                let mut sending = lock(&self.sending);
+                if served >= sending.pool.free() { None } else { sending.waiting.pop_front() }
+            };
+            let Some(next) = next else { return };
+            served += usize::from(next.upgrade().is_some_and(|conn| conn.may_write(self)));
+        }
     }
 
     // Connections.
@@ -293,8 +301,8 @@ impl Poller for Queues {
         self.take_received();
         if lock(&self.sending).outstanding > 0 {
             self.take_completions(&self.send_cq, Queues::on_send);
-            self.serve_waiting();
         }
+        self.serve_waiting();
         if !lock(&self.changing).is_empty() {
             self.look_after();
         }

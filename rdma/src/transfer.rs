@@ -79,29 +79,27 @@ impl Conn {
 
     fn post(&self, state: &mut State, queues: &Queues, chunk: Chunk, len: usize, note: Note) {
         let Some(pair) = &state.pair else { return queues.put_send_chunk(chunk) };
-        match pair.post_send(chunk, len as u32, note.emit()) {
-            Ok(()) => queues.posted(),
-            Err(refused) => {
-                if let Some(stream) = &mut state.stream {
-                    stream.completed();
-                }
-                self.break_off(state, io::ErrorKind::ConnectionReset, &format!("cannot send: {}", refused.error));
-                queues.put_send_chunk(refused.chunk);
+        queues.posting();
+        if let Err(refused) = pair.post_send(chunk, len as u32, note.emit()) {
+            queues.not_posted();
+            if let Some(stream) = &mut state.stream {
+                stream.completed();
             }
+            self.break_off(state, io::ErrorKind::ConnectionReset, &format!("cannot send: {}", refused.error));
+            queues.put_send_chunk(refused.chunk);
         }
     }
 
     /// Posts a message without bytes.
     pub(crate) fn post_empty(&self, state: &mut State, note: Note) {
         let (Some(pair), Some(queues)) = (&state.pair, state.queues.clone()) else { return };
-        match pair.post_send_empty(note.emit()) {
-            Ok(()) => queues.posted(),
-            Err(error) => {
-                if let Some(stream) = &mut state.stream {
-                    stream.completed();
-                }
-                self.break_off(state, io::ErrorKind::ConnectionReset, &format!("cannot send: {error}"));
+        queues.posting();
+        if let Err(error) = pair.post_send_empty(note.emit()) {
+            queues.not_posted();
+            if let Some(stream) = &mut state.stream {
+                stream.completed();
             }
+            self.break_off(state, io::ErrorKind::ConnectionReset, &format!("cannot send: {error}"));
         }
     }
 
@@ -201,8 +199,13 @@ impl Conn {
             }
             return Some(chunk);
         }
+        let note = Note::parse(imm.unwrap_or_default());
+        if state.shut && note.end {
+            // Neither side wants anything any more, and the peer may be gone before it acknowledges our end.
+            self.break_off(&mut state, io::ErrorKind::ConnectionReset, "both sides have ended it");
+        }
         let State { stream: Some(stream), shut: false, .. } = &mut *state else { return Some(chunk) };
-        let (wake, unread) = match stream.receive(chunk, len, Note::parse(imm.unwrap_or_default())) {
+        let (wake, unread) = match stream.receive(chunk, len, note) {
             Ok(done) => done,
             Err((error, chunk)) => {
                 self.break_off(&mut state, io::ErrorKind::InvalidData, &error.to_string());
@@ -240,10 +243,11 @@ impl Conn {
         chunk
     }
 
-    /// There are chunks to send from again.
-    pub(crate) fn may_write(&self, queues: &Queues) {
+    /// There are chunks to send from again; whether it wanted one.
+    pub(crate) fn may_write(&self, queues: &Queues) -> bool {
         let mut state = self.lock();
         let wanted = std::mem::take(&mut state.write_wanted);
         self.tell(&state, queues, false, wanted);
+        wanted
     }
 }

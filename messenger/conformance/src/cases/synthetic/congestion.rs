@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use msgr::{Connection, Dispatcher, EntityName, Message, MessengerFactory, Policy};
 
+use super::scale::Scale;
 use crate::proxy::Proxy;
 use crate::{Plan, eventually, random};
 
@@ -46,6 +47,8 @@ pub fn large_messages_pass_a_congested_network(factory: &dyn MessengerFactory) {
     const BYTES: usize = 6_500_000;
     const MESSAGES: usize = 200;
     const CONGESTED: usize = 64;
+    let fewer = Scale::chosen().fewer;
+    let (messages, congested) = (MESSAGES / fewer, CONGESTED / fewer);
     let mut random = random("large_messages_pass_a_congested_network");
     let mut payload = vec![0; BYTES];
     random.fill(&mut payload);
@@ -68,8 +71,8 @@ pub fn large_messages_pass_a_congested_network(factory: &dyn MessengerFactory) {
 
     hold(true);
     let mut sent = vec![Vec::new(); CONNECTIONS];
-    for tid in 0..MESSAGES {
-        if tid == CONGESTED {
+    for tid in 0..messages {
+        if tid == congested {
             hold(false);
         }
         let by = random.usize(..CONNECTIONS);
@@ -79,7 +82,7 @@ pub fn large_messages_pass_a_congested_network(factory: &dyn MessengerFactory) {
         eventually("the queue has room", || connections[by].send_message(message.clone()).is_ok());
     }
     let begun = Instant::now();
-    while recipient.list.lock().unwrap().len() < MESSAGES && begun.elapsed() < ARRIVAL {
+    while recipient.list.lock().unwrap().len() < messages && begun.elapsed() < ARRIVAL {
         thread::yield_now();
     }
     let received = recipient.list.lock().unwrap().clone();

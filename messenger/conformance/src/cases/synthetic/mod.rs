@@ -4,10 +4,11 @@
 //! command of high priority that jumps the queue. What is wrong in them is found by the `ledger`, which knows what was
 //! sent and not answered. Numbers of messengers, operations and their mix are those of Ceph's `ceph_test_msgr`, and so
 //! are the pauses, which are part of the load. Payloads have 32 B to 4 MiB as there, but every order of magnitude is as
-//! likely as the others, so that the mean stays modest and small messages are not rare.
+//! likely as the others, so that the mean stays modest and small messages are not rare. [`SCALE_VARIABLE`] asks for less.
 
 mod congestion;
 mod ledger;
+mod scale;
 mod workload;
 
 use std::time::Duration;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use msgr::{MessengerFactory, Policy};
 
 pub use congestion::large_messages_pass_a_congested_network;
+pub use scale::SCALE_VARIABLE;
 use workload::{Mix, Workload};
 
 const LONG_PAUSES: (Duration, Duration) = (Duration::from_micros(500), Duration::from_micros(1500));

@@ -8,12 +8,13 @@ use bytes::Bytes;
 use msgr::{Connection, Dispatcher, EntityName, EntityType, Message, MessengerFactory, Policy, Stats};
 
 use super::ledger::{Key, Ledger};
+use super::scale::Scale;
 use crate::{Plan, Started, eventually, loopback, random};
 
 /// Different payloads.
 const PAYLOADS: usize = 100;
-/// Payload sizes, as powers of two: 32 B to 4 MiB.
-const PAYLOAD_BITS: (f64, f64) = (5.0, 22.0);
+/// Smallest payload, as a power of two: 32 B.
+const PAYLOAD_BITS_MIN: f64 = 5.0;
 /// Pings on their way before the next one waits.
 const IN_FLIGHT_MAX: usize = 64;
 /// Connections before none is made any more.
@@ -142,14 +143,17 @@ impl Workload {
     pub(super) fn run(&self, factory: &dyn MessengerFactory) {
         let begun = Instant::now();
         let mut random = random(self.name);
-        let payloads = (0..PAYLOADS).map(|_| payload(&mut random)).collect();
+        let scale = Scale::chosen();
+        let operations = self.operations / scale.fewer;
+        println!("{operations} operations, payloads up to 2^{} bytes", scale.payload_bits);
+        let payloads = (0..PAYLOADS).map(|_| payload(&mut random, scale)).collect();
         let ledger = Arc::new(Ledger::new(payloads));
         let mut play = Play { plan: self, random, messengers: Vec::new(), in_use: Vec::new(), ledger };
         play.start(factory);
         for _ in 0..self.connections {
             play.connect();
         }
-        for _ in 0..self.operations {
+        for _ in 0..operations {
             let value = play.random.u32(0..100);
             if value > self.mix.connect_above {
                 play.connect();
@@ -176,9 +180,8 @@ impl Workload {
 }
 
 /// Random bytes; every size has the same chance as twice that size.
-fn payload(random: &mut fastrand::Rng) -> Bytes {
-    let (least, most) = PAYLOAD_BITS;
-    let size = (least + (most - least) * random.f64()).exp2();
+fn payload(random: &mut fastrand::Rng, scale: Scale) -> Bytes {
+    let size = (PAYLOAD_BITS_MIN + (scale.payload_bits - PAYLOAD_BITS_MIN) * random.f64()).exp2();
     let mut bytes = vec![0; size as usize];
     random.fill(&mut bytes);
     bytes.into()

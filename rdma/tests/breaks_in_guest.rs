@@ -1,0 +1,101 @@
+//! What breaks under a connection, and what its messenger makes of that.
+#![allow(clippy::unwrap_used)] // in helpers as in tests
+
+mod device;
+mod verbs;
+
+use std::net::SocketAddr;
+
+use device::{cable, files, resources};
+use msgr::{Message, Policy};
+use msgr_async::AsyncFactory;
+use msgr_conformance::{Node, Plan, echo, eventually};
+use verbs::Verbs;
+
+#[test]
+fn two_hundred_connects_and_drops_leave_nothing_behind() {
+    const CONNECTS: u64 = 200;
+    let server = Plan::server(Policy::stateless_server()).reacting(echo()).start(&Verbs);
+    let client = Plan::client(Policy::lossy_client()).start(&Verbs);
+    let visit = || {
+        let connection = client.connect(server.address());
+        client.ask(&connection, Message::new(1));
+        connection.mark_down();
+        server.reset();
+    };
+    // What is made once, for each worker, is made now.
+    (0..20).for_each(|_| visit());
+    eventually("these are gone", || resources("qp") <= 1);
+    let (files_before, registrations) = (files(), resources("mr"));
+    for _ in 0..CONNECTS {
+        visit();
+    }
+    eventually("no queue pair is left", || resources("qp") <= 1);
+    // One that was still being closed may have been among the first.
+    eventually("all files are closed", || files() <= files_before);
+    let after = resources("mr");
+    println!("{CONNECTS} connects: files {files_before} and {}, registrations {registrations} and {after}", files());
+    assert_eq!(after, registrations, "chunks are used again");
+}
+
+/// A server on rxe1 and a client on rxe0, with the cable between them.
+fn over_the_cable(server: Policy, client: Policy) -> (Node, Node) {
+    let address: SocketAddr = "10.0.0.2:0".parse().unwrap();
+    let server = Plan::server(server).at(address).with("ms_async_rdma_device_name", "rxe1").reacting(echo());
+    let client = Plan::client(client).with("ms_async_rdma_device_name", "rxe0").with("ms_max_backoff", "0.2");
+    (server.start(&Verbs), client.start(&Verbs))
+}
+
+#[test]
+fn a_lossless_session_outlives_a_cut_cable() {
+    const MESSAGES: u64 = 300;
+    let (server, client) = over_the_cable(Policy::stateful_server(), Policy::lossless_client());
+    let connection = client.connect(server.address());
+    client.ask(&connection, Message::new(1).with_tid(MESSAGES));
+    let mut expected = 0;
+    for tid in 0..MESSAGES {
+        connection.send_message(Message::new(1).with_tid(tid).with_data(vec![1; 10_000])).unwrap();
+        if tid % 100 == 50 {
+            assert_eq!(client.message().tid, expected);
+            expected += 1;
+            cable(false);
+            eventually("the client notices", || !connection.is_connected());
+            cable(true);
+            eventually("it is connected again", || connection.is_connected());
+        }
+    }
+    for tid in expected..MESSAGES {
+        assert_eq!(client.message().tid, tid);
+    }
+    assert!(client.messenger.stats().msgr_faults >= 3);
+}
+
+#[test]
+fn a_lossy_session_is_reset_when_the_cable_is_cut() {
+    let (server, client) = over_the_cable(Policy::stateless_server(), Policy::lossy_client());
+    let connection = client.connect(server.address());
+    client.ask(&connection, Message::new(1));
+    cable(false);
+    assert_eq!(client.reset(), connection);
+    server.reset();
+    cable(true);
+}
+
+#[test]
+fn peers_on_tcp_are_kept_out_and_harm_nobody() {
+    let tcp = Plan::server(Policy::stateless_server()).reacting(echo()).start(&AsyncFactory);
+    let rdma = Plan::server(Policy::stateless_server()).reacting(echo()).start(&Verbs);
+    let good = Plan::client(Policy::lossy_client()).nonce(1).start(&Verbs);
+    let good_connection = good.connect(rdma.address());
+    let quick = |plan: Plan| plan.with("ms_initial_backoff", "0.01").with("ms_max_backoff", "0.02");
+    let by_tcp = quick(Plan::client(Policy::lossy_client()).nonce(2)).start(&AsyncFactory);
+    let by_rdma = quick(Plan::client(Policy::lossy_client()).nonce(3)).start(&Verbs);
+    let strangers = [(&by_tcp, by_tcp.connect(rdma.address())), (&by_rdma, by_rdma.connect(tcp.address()))];
+    for (stranger, connection) in &strangers {
+        connection.send_message(Message::new(1)).unwrap();
+        // Before it opens, a failed dial is no reason to give a connection up.
+        eventually("it tries again and again", || stranger.messenger.stats().msgr_faults >= 5);
+        assert!(!connection.is_connected());
+        good.ask(&good_connection, Message::new(1));
+    }
+}
