@@ -1,8 +1,8 @@
 //! RDMA under AsyncMessenger: verbs instead of sockets, credits instead of a socket buffer.
 //!
-//! Layers, top down: [`RdmaFactory`] makes messengers; `socket` is what AsyncMessenger sees of a connection; `connection`,
+//! Layers, top down: `RdmaFactory` makes messengers; `socket` is what AsyncMessenger sees of a connection; `connection`,
 //! `handshake` and `transfer` are its life; `queues` has what one worker's connections share, `adapter` what all workers
-//! share; [`verbs`] calls the library. Beside them, and needing no device: `stream` counts credits and keeps what arrived,
+//! share; `verbs` calls the library. Beside them, and needing no device: `stream` counts credits and keeps what arrived,
 //! `receives` and `pool` count buffers, `side_channel` is what goes over TCP first, [`endpoint`] has the addresses.
 //!
 //! Without the feature `verbs` only the latter are there.
