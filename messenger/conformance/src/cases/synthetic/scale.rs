@@ -2,7 +2,7 @@
 
 use std::env;
 
-/// The variable that chooses a [`Scale`] by its name.
+/// The variable that chooses how much of the load there is: `tenth` or `small-payloads`.
 pub const SCALE_VARIABLE: &str = "MSGR_SYNTHETIC_SCALE";
 
 /// See the module.
