@@ -15,6 +15,7 @@ fn main() {
         "../messenger/src",
         "../simple/src",
         "../async_msgr/src",
+        "../rdma/src",
         "../reports/src",
         "../bench/src",
         "../.git/HEAD",

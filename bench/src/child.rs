@@ -131,6 +131,28 @@ impl Child {
         }
     }
 
+    /// All lines of its standard output, once it has ended by itself.
+    ///
+    /// # Errors
+    ///
+    /// When it ends with an error, or `within` is over.
+    pub(crate) fn output(self, within: Duration) -> Result<Vec<String>, ChildError> {
+        let deadline = Instant::now() + within;
+        let mut lines = Vec::new();
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left.min(CHECK_EVERY)) {
+                Ok(line) => lines.push(line),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) if interrupt::requested() => return Err(ChildError::Interrupted),
+                Err(RecvTimeoutError::Timeout) if left.is_zero() => break,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        self.finish(left.max(LAST_MOMENT)).map(|()| lines)
+    }
+
     /// Tells it to end, by closing its standard input, and waits until it has ended.
     ///
     /// # Errors
@@ -241,6 +263,13 @@ mod tests {
         let mut child = shell("echo ready; cat");
         assert_eq!(child.line(LONG).unwrap(), "ready");
         child.end(LONG).unwrap();
+    }
+
+    #[test]
+    fn all_that_a_child_prints_is_had_at_its_end() {
+        assert_eq!(shell("seq 200").output(LONG).unwrap().len(), 200);
+        assert_eq!(failure(shell("echo some; echo 'error: no more' >&2; exit 1").output(LONG)), "sh: no more");
+        assert!(failure(shell("exec sleep 600").output(Duration::ZERO)).contains("did not end"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use crate::exit::Exit;
 use crate::host::Cpus;
 use crate::kinds::Kind;
 use crate::parse::{self, Setting};
-use crate::{control, doctor, load, report, run, serve, speed, trials};
+use crate::{control, doctor, load, report, run, serve, speed, trials, wire};
 
 /// Measures the messengers over real sockets, each against the same bare-TCP floor.
 ///
-/// Exit codes: 0 done; 2 usage or tool error; 3 a trial saw a promise broken; 4 a limit of this host is too low; 130
+/// Exit codes: 0 done; 2 usage or tool error; 3 a trial saw a promise broken, or `speed` a bar of rdma missed; 4 a limit of this host is too low; 130
 /// interrupted, with what was measured so far in a record that is marked partial.
 #[derive(Debug, Parser)]
 #[command(name = "msgr-bench", version, propagate_version = true)]
@@ -101,6 +101,9 @@ pub(crate) struct RunArgs {
     /// Payload sizes of requests and messages
     #[arg(long, value_name = "SIZE,..", value_delimiter = ',', default_value = "4KiB", value_parser = parse::size)]
     pub(crate) sizes: Vec<u64>,
+    /// Payload size of replies
+    #[arg(long, value_name = "SIZE", default_value_t = wire::REPLY_BYTES, value_parser = parse::size)]
+    pub(crate) reply: u64,
     /// ping-pong (requests with a small reply), stream (messages one way), or both
     #[arg(long, value_name = "NAME,..", value_delimiter = ',', default_value = "ping-pong", value_parser = parse::workload)]
     pub(crate) workload: Vec<Workload>,
@@ -111,9 +114,12 @@ pub(crate) struct RunArgs {
     /// Requests in flight in all at more than one peer, each to a peer drawn at random
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = parse::in_flight)]
     pub(crate) active: u32,
-    /// Messenger of the load side at more than one peer; at one peer it is the one under test
+    /// Messenger of the load side at more than one peer; at one peer it is the one under test, and for rdma always rdma
     #[arg(long, value_name = "KIND", default_value = Kind::DEFAULT_LOAD.name(), value_parser = Kind::parse_messenger)]
     pub(crate) load_messenger: Kind,
+    /// Address of this host that the sides meet at [default: 127.0.0.1; with rdma the device's, when it has one]
+    #[arg(long, value_name = "IP")]
+    pub(crate) bind: Option<IpAddr>,
     /// Whether the two sides keep to CPUs of their own
     #[arg(long, value_enum, default_value = "none")]
     pub(crate) pin: Pin,
@@ -132,6 +138,9 @@ pub(crate) struct RunArgs {
     /// Option of the messengers on both sides; may be repeated
     #[arg(long, value_name = "MS_OPTION=VALUE", value_parser = parse::setting)]
     pub(crate) set: Vec<Setting>,
+    /// Option of the load side alone, beside --set; may be repeated
+    #[arg(long, value_name = "MS_OPTION=VALUE", value_parser = parse::setting)]
+    pub(crate) set_load: Vec<Setting>,
     /// Short samples: the default run in less than a minute
     #[arg(long)]
     pub(crate) quick: bool,
@@ -149,6 +158,9 @@ pub(crate) struct ServeArgs {
     /// Where peers dial; port 0 takes a free one
     #[arg(long, value_name = "ADDR", value_parser = parse::address)]
     pub(crate) bind: SocketAddr,
+    /// Payload size of replies
+    #[arg(long, value_name = "SIZE", default_value_t = wire::REPLY_BYTES, value_parser = parse::size)]
+    pub(crate) reply: u64,
     /// Where the load side asks what an interval cost; whoever reaches it may ask
     #[arg(long, value_name = "ADDR", default_value_t = control::DEFAULT_ADDRESS, value_parser = parse::address)]
     pub(crate) control: SocketAddr,
@@ -169,7 +181,7 @@ pub(crate) struct LoadArgs {
     /// Where `serve` serves
     #[arg(long, value_name = "ADDR", value_parser = parse::address)]
     pub(crate) connect: SocketAddr,
-    /// Messenger of this side; tcp is the floor and goes with tcp only
+    /// Messenger of this side; tcp is the floor and goes with tcp only, rdma with rdma only
     #[arg(long, value_name = "KIND", value_parser = Kind::parse)]
     pub(crate) messenger: Kind,
     /// Peers, each a messenger of its own with one connection
@@ -178,6 +190,9 @@ pub(crate) struct LoadArgs {
     /// Payload size of requests or messages
     #[arg(long, value_name = "SIZE", default_value = "4KiB", value_parser = parse::size)]
     pub(crate) size: u64,
+    /// Payload size of replies, as given to `serve`
+    #[arg(long, value_name = "SIZE", default_value_t = wire::REPLY_BYTES, value_parser = parse::size)]
+    pub(crate) reply: u64,
     /// ping-pong (requests with a small reply) or stream (messages one way)
     #[arg(long, value_name = "NAME", default_value = "ping-pong", value_parser = parse::workload)]
     pub(crate) workload: Workload,
@@ -231,6 +246,10 @@ pub(crate) struct ReportArgs {
 /// `msgr-bench speed`.
 #[derive(Debug, Args)]
 pub(crate) struct SpeedArgs {
+    /// simple and async against bare TCP, or rdma alone against bare verbs
+    #[arg(long, value_name = "KIND,..", value_delimiter = ',', default_value = "simple,async", value_parser = Kind::parse_messenger)]
+    pub(crate) messengers: Vec<Kind>,
+
     /// How often each figure is measured, in fresh processes, floors and messengers in turn
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = parse::rounds)]
     pub(crate) rounds: u32,
@@ -240,6 +259,15 @@ pub(crate) struct SpeedArgs {
     /// Measured time of each sample
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse::measured_duration)]
     pub(crate) duration: Duration,
+    /// Address of this host that the sides meet at [default: 127.0.0.1; with rdma the device's, when it has one]
+    #[arg(long, value_name = "IP")]
+    pub(crate) bind: Option<IpAddr>,
+    /// Option of both sides, with rdma; may be repeated
+    #[arg(long, value_name = "MS_OPTION=VALUE", value_parser = parse::setting)]
+    pub(crate) set: Vec<Setting>,
+    /// Option of the load side alone, beside --set; may be repeated
+    #[arg(long, value_name = "MS_OPTION=VALUE", value_parser = parse::setting)]
+    pub(crate) set_load: Vec<Setting>,
     /// Seed of the order of the samples [default: random, printed]
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,

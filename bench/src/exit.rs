@@ -9,7 +9,7 @@ pub(crate) enum Exit {
     Done = 0,
     /// A usage or tool error; the message says what to do.
     Error = 2,
-    /// A trial saw a promise of a messenger broken.
+    /// A trial saw a promise of a messenger broken, or RDMA misses a bar that `speed` holds it to.
     Broken = 3,
     /// The host refuses: one of its limits is too low for what was asked.
     Refused = 4,

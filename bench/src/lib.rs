@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `cli`, `parse`, `exit` | the command line and the exit codes |
 //! | `kinds` | the table of messengers |
+//! | `rdma`, `perftest` | the RDMA device and what of it this program was built with; bare verbs, the floor of RDMA |
 //! | `serve`, `control` | the side under test, and how the load side asks what it cost |
 //! | `load` | the load side: connects, warms up, measures |
 //! | `floor` | bare TCP, both sides |
@@ -30,7 +31,9 @@ mod kinds;
 mod load;
 mod output;
 mod parse;
+mod perftest;
 mod probe;
+mod rdma;
 mod record;
 mod report;
 mod run;

@@ -10,7 +10,7 @@ use msgr_reports::record::Workload;
 const DURATION_MAX: Duration = Duration::from_secs(30 * 60);
 
 /// Largest payload: what a messenger accepts by default (`ms_max_data_bytes`).
-const SIZE_MAX: u64 = 256 << 20;
+pub(crate) const SIZE_MAX: u64 = 256 << 20;
 
 /// Most peers of one process: all ports there are. What the host allows is usually less, see [`crate::host`].
 const PEERS_MAX: u32 = 65_535;

@@ -69,7 +69,9 @@ impl Record {
             warmup_ms: u64::try_from(args.warmup.as_millis())?,
             rounds: 1,
             seed: spec.seed,
+            reply: Some(args.reply),
             options: options(&args.set),
+            load_options: std::collections::BTreeMap::new(),
         };
         Record::new(plan, limits)
     }

@@ -15,8 +15,8 @@ pub(crate) const STREAM_MARK: u16 = 45;
 /// The answer to a [`STREAM_MARK`].
 pub(crate) const CREDIT: u16 = 46;
 
-/// Payload bytes of a [`REPLY`], as small as the answers of a storage daemon to writes.
-pub(crate) const REPLY_BYTES: usize = 64;
+/// Payload bytes of a [`REPLY`] unless told otherwise, as small as the answers of a storage daemon to writes.
+pub(crate) const REPLY_BYTES: u64 = 64;
 
 /// Messages a stream may have under way on one connection: enough to keep both sides busy while credit travels, also
 /// when messages are small.

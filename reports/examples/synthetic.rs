@@ -83,7 +83,9 @@ fn plan() -> Plan {
         warmup_ms: 500,
         rounds: ROUNDS,
         seed: SEED,
+        reply: None,
         options: BTreeMap::from([("ms_async_op_threads".to_string(), "3".to_string())]),
+        load_options: BTreeMap::new(),
     }
 }
 

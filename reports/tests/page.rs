@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use msgr_reports::page::{render, write_page};
-use msgr_reports::record::{Environment, Limit, Plan, Run, Warning, Workload};
+use msgr_reports::record::{Environment, Limit, Plan, Probe, Run, Warning, Workload};
 
 fn fixture() -> Run {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/run.v1.json");
@@ -175,6 +175,42 @@ fn incomplete_records_are_drawn_as_far_as_they_go() {
             assert!(!bare.contains(&format!("\"{word}\"")), "{what}: {word} in a figure");
         }
     }
+}
+
+#[test]
+fn an_emulated_machine_is_named_in_the_title_and_beside_every_plot_and_table_of_figures() {
+    assert!(!page().contains("class=\"emulated\""));
+    let mut run = fixture();
+    run.environment.cpu_model = "QEMU TCG CPU version 2.5+".to_string();
+    let page = render(&run).unwrap();
+    assert!(page.contains("<title>Emulated machine (TCG)") && page.contains("<h1>Emulated machine (TCG)"));
+    for figure in page.split("<figure ").skip(1) {
+        assert!(figure.split("<svg").next().unwrap().contains("class=\"emulated\""), "{}", &figure[..200]);
+    }
+    let captions = page.split("<caption>").skip(1).filter_map(|rest| rest.split("</caption>").next());
+    for caption in captions.filter(|caption| !caption.starts_with("Options") && !caption.starts_with("Limits")) {
+        assert!(caption.contains("class=\"emulated\""), "{caption}");
+    }
+}
+
+#[test]
+fn bare_verbs_are_a_floor_of_rdma_of_which_the_process_is_not_known() {
+    let mut run = fixture();
+    for sample in &mut run.samples {
+        match sample.messenger.as_str() {
+            "async" => sample.messenger = "rdma".to_string(),
+            "simple" => {
+                sample.messenger = "verbs".to_string();
+                sample.server = Probe::default();
+            }
+            _ => {}
+        }
+    }
+    let page = render(&run).unwrap();
+    assert!(page.contains("<h1>The rdma messenger at"), "bare verbs are no messenger");
+    assert!(page.contains("Ratio to bare verbs in the same round") && page.contains("Ratio to bare TCP"));
+    let threads = page.split("-threads\">").nth(1).unwrap().split("</svg>").next().unwrap();
+    assert!(!threads.contains("marker verbs") && page.contains("marker verbs"));
 }
 
 #[test]

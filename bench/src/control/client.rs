@@ -43,9 +43,11 @@ impl Client {
             );
         }
         client.kind = Kind::parse(&kind).map_err(anyhow::Error::msg)?;
-        if (client.kind == Kind::FLOOR) != (load == Kind::FLOOR) {
+        let differ = client.kind.network() != load.network();
+        if differ || (client.kind == Kind::FLOOR) != (load == Kind::FLOOR) {
             bail!(
-                "the side at {address} serves {kind}, which a load of {} cannot talk to; tcp goes with tcp only",
+                "the side at {address} serves {kind}, which a load of {} cannot talk to; tcp goes with tcp only, and rdma with \
+                 rdma only",
                 load.name()
             );
         }

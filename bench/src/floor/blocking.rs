@@ -6,12 +6,12 @@ use std::net::TcpStream;
 use super::CHUNK;
 use crate::load::Recorder;
 use crate::serve::Tally;
-use crate::wire::{REPLY_BYTES, payload};
+use crate::wire::payload;
 
-/// Answers requests of `size` bytes until the peer closes.
-pub(super) fn answer(mut stream: TcpStream, size: u64, tally: &Tally) -> io::Result<()> {
+/// Answers requests of `size` bytes by replies of `reply` until the peer closes.
+pub(super) fn answer(mut stream: TcpStream, size: u64, reply: u64, tally: &Tally) -> io::Result<()> {
     let mut request = buffer(size)?;
-    let reply = payload(REPLY_BYTES);
+    let reply = payload(length(reply)?);
     loop {
         match stream.read_exact(&mut request) {
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(()),
@@ -40,9 +40,9 @@ pub(super) fn receive(mut stream: TcpStream, size: u64, tally: &Tally) -> io::Re
 }
 
 /// Sends one request after another, as slot 0 of `recorder`.
-pub(super) fn request(stream: &mut TcpStream, size: u64, recorder: &Recorder) -> io::Result<()> {
+pub(super) fn request(stream: &mut TcpStream, size: u64, reply: u64, recorder: &Recorder) -> io::Result<()> {
     let request = payload(length(size)?);
-    let mut reply = [0; REPLY_BYTES];
+    let mut reply = buffer(reply)?;
     recorder.first(0);
     loop {
         stream.write_all(&request)?;

@@ -10,7 +10,6 @@ use mio::{Events, Interest, Poll, Token};
 
 use super::{Backlog, CHUNK, Preamble, replies};
 use crate::serve::Tally;
-use crate::wire::REPLY_BYTES;
 
 const LISTENER: Token = Token(usize::MAX);
 
@@ -28,8 +27,9 @@ struct Peer {
     replies: Backlog,
 }
 
-/// Answers requests of `size` bytes on `first` and on every connection that `listener` gives, until all are closed.
-pub(super) fn serve(first: TcpStream, listener: &TcpListener, size: u64, tally: &Tally) -> io::Result<()> {
+/// Answers requests on `first` and on every connection that `listener` gives, until all are closed. All are of the sizes
+/// that the first has announced.
+pub(super) fn serve(first: TcpStream, listener: &TcpListener, sizes: Preamble, tally: &Tally) -> io::Result<()> {
     let mut poll = Poll::new()?;
     let mut events = Events::with_capacity(EVENTS);
     let mut peers = Vec::new();
@@ -39,7 +39,8 @@ pub(super) fn serve(first: TcpStream, listener: &TcpListener, size: u64, tally: 
     poll.registry().register(&mut SourceFd(&listener.as_raw_fd()), LISTENER, Interest::READABLE)?;
 
     let mut chunk = vec![0; CHUNK];
-    let replies = replies();
+    let reply = usize::try_from(sizes.reply).map_err(|_| ErrorKind::InvalidInput)?;
+    let replies = Replies { unit: reply, units: replies(reply) };
     while open > 0 {
         poll.poll(&mut events, None::<Duration>).or_else(retry)?;
         for event in &events {
@@ -54,7 +55,7 @@ pub(super) fn serve(first: TcpStream, listener: &TcpListener, size: u64, tally: 
                 continue;
             };
             // A connection that breaks is closed like one that ends: its load side says what happened.
-            if !peer.turn(size, &mut chunk, &replies, tally).unwrap_or(false) {
+            if !peer.turn(sizes.size, &mut chunk, &replies, tally).unwrap_or(false) {
                 *slot = None;
                 open -= 1;
             }
@@ -90,9 +91,15 @@ fn add(poll: &Poll, peers: &mut Vec<Option<Peer>>, stream: TcpStream, preamble: 
     Ok(())
 }
 
+/// Replies one after another, and the size of one.
+struct Replies {
+    unit: usize,
+    units: Vec<u8>,
+}
+
 impl Peer {
     /// Reads all there is and answers it; false when the peer has closed.
-    fn turn(&mut self, size: u64, chunk: &mut [u8], replies: &[u8], tally: &Tally) -> io::Result<bool> {
+    fn turn(&mut self, size: u64, chunk: &mut [u8], replies: &Replies, tally: &Tally) -> io::Result<bool> {
         loop {
             let mut read = match self.stream.read(chunk) {
                 Ok(0) => return Ok(false),
@@ -116,7 +123,7 @@ impl Peer {
                 break;
             }
         }
-        self.replies.write(&mut self.stream, replies, REPLY_BYTES)?;
+        self.replies.write(&mut self.stream, &replies.units, replies.unit)?;
         Ok(true)
     }
 }

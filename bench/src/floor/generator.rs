@@ -9,9 +9,9 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 
 use super::echo::retry;
-use super::{Backlog, CHUNK, LOOK_EVERY};
+use super::{Backlog, CHUNK, LOOK_EVERY, Preamble};
 use crate::load::Recorder;
-use crate::wire::{REPLY_BYTES, payload};
+use crate::wire::payload;
 
 /// Events taken from the kernel at a time; more wait there for the next turn.
 const EVENTS: usize = 1024;
@@ -29,8 +29,8 @@ struct Peer {
     listed: bool,
 }
 
-/// Keeps `in_flight` requests of `size` bytes under way until `recorder` stops.
-pub(super) fn run(streams: Vec<TcpStream>, size: u64, in_flight: u32, recorder: &Recorder) -> io::Result<()> {
+/// Keeps `in_flight` requests under way until `recorder` stops.
+pub(super) fn run(streams: Vec<TcpStream>, sizes: Preamble, in_flight: u32, recorder: &Recorder) -> io::Result<()> {
     let mut poll = Poll::new()?;
     let mut peers = Vec::with_capacity(streams.len());
     for (number, stream) in streams.into_iter().enumerate() {
@@ -39,8 +39,9 @@ pub(super) fn run(streams: Vec<TcpStream>, size: u64, in_flight: u32, recorder: 
         poll.registry().register(&mut SourceFd(&stream.as_raw_fd()), Token(number), both)?;
         peers.push(Peer { stream, requests: Backlog::default(), slots: VecDeque::new(), partial: 0, listed: false });
     }
-    let size = usize::try_from(size).map_err(|_| ErrorKind::InvalidInput)?;
-    let mut load = Load { recorder, request: requests(size), size, chunk: vec![0; CHUNK], to_write: Vec::new() };
+    let size = usize::try_from(sizes.size).map_err(|_| ErrorKind::InvalidInput)?;
+    let reply = usize::try_from(sizes.reply).map_err(|_| ErrorKind::InvalidInput)?;
+    let mut load = Load { recorder, request: requests(size), size, reply, chunk: vec![0; CHUNK], to_write: Vec::new() };
     for slot in 0..in_flight {
         load.send(&mut peers, recorder.first(slot), slot);
     }
@@ -66,6 +67,7 @@ struct Load<'a> {
     recorder: &'a Recorder,
     request: Vec<u8>,
     size: usize,
+    reply: usize,
     chunk: Vec<u8>,
     to_write: Vec<usize>,
 }
@@ -93,8 +95,8 @@ impl Load<'_> {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             };
-            let replies = (peer.partial + read) / REPLY_BYTES;
-            peer.partial = (peer.partial + read) % REPLY_BYTES;
+            let replies = (peer.partial + read) / self.reply;
+            peer.partial = (peer.partial + read) % self.reply;
             for _ in 0..replies {
                 let slot = peers[number].slots.pop_front();
                 let slot = slot.ok_or_else(|| io::Error::new(ErrorKind::InvalidData, "a reply without a request"))?;

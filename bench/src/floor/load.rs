@@ -35,7 +35,7 @@ pub(crate) fn connect(spec: &Spec, recorder: &Arc<Recorder>) -> anyhow::Result<B
         Workload::PingPong if spec.peers == 1 && spec.in_flight == 1 => Traffic::Blocking,
         Workload::PingPong => Traffic::Events,
     };
-    let preamble = Preamble { traffic, size: spec.size };
+    let preamble = Preamble { traffic, size: spec.size, reply: spec.reply };
     let streams = (0..spec.peers).map(|_| {
         let stream = dial(spec.connect, preamble);
         recorder.opened();
@@ -92,8 +92,8 @@ impl load::Traffic for Floor {
 
 fn generate(mut streams: Vec<TcpStream>, preamble: Preamble, in_flight: u32, recorder: &Recorder) -> io::Result<()> {
     match (preamble.traffic, streams.as_mut_slice()) {
-        (Traffic::Blocking, [stream]) => blocking::request(stream, preamble.size, recorder),
+        (Traffic::Blocking, [stream]) => blocking::request(stream, preamble.size, preamble.reply, recorder),
         (Traffic::Stream, [stream]) => blocking::send(stream, preamble.size, recorder),
-        _ => generator::run(streams, preamble.size, in_flight, recorder),
+        _ => generator::run(streams, preamble, in_flight, recorder),
     }
 }

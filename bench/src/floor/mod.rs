@@ -19,7 +19,7 @@ mod serve;
 use std::io::{self, Read, Write};
 use std::time::Duration;
 
-use crate::wire::REPLY_BYTES;
+use crate::parse::SIZE_MAX;
 
 pub(crate) use load::connect;
 pub(crate) use serve::Served;
@@ -48,17 +48,18 @@ enum Traffic {
     Stream,
 }
 
-/// The first bytes of each connection: `flr1`, the traffic as one byte, three zero bytes, and the payload size as eight
-/// bytes, little endian.
+/// The first bytes of each connection: `flr2`, the traffic as one byte, three zero bytes, and the payload sizes of requests
+/// (or messages) and replies as eight bytes each, little endian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Preamble {
     traffic: Traffic,
     size: u64,
+    reply: u64,
 }
 
 impl Preamble {
-    const BYTES: usize = 16;
-    const MAGIC: [u8; 4] = *b"flr1";
+    const BYTES: usize = 24;
+    const MAGIC: [u8; 4] = *b"flr2";
 
     fn emit(self) -> [u8; Preamble::BYTES] {
         let mut bytes = [0; Preamble::BYTES];
@@ -68,23 +69,29 @@ impl Preamble {
             Traffic::Events => 1,
             Traffic::Stream => 2,
         };
-        bytes[8..].copy_from_slice(&self.size.to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.size.to_le_bytes());
+        bytes[16..].copy_from_slice(&self.reply.to_le_bytes());
         bytes
     }
 
     fn parse(bytes: [u8; Preamble::BYTES]) -> io::Result<Preamble> {
-        let (head, size) = bytes.split_at(8);
-        let size = u64::from_le_bytes(size.try_into().map_err(|_| io::ErrorKind::InvalidData)?);
+        let (head, sizes) = bytes.split_at(8);
+        let (size, reply) = sizes.split_at(8);
+        let number = |bytes: &[u8]| bytes.try_into().map(u64::from_le_bytes).map_err(|_| io::ErrorKind::InvalidData);
+        let (size, reply) = (number(size)?, number(reply)?);
         let traffic = match *head {
-            [b'f', b'l', b'r', b'1', 0, 0, 0, 0] => Traffic::Blocking,
-            [b'f', b'l', b'r', b'1', 1, 0, 0, 0] => Traffic::Events,
-            [b'f', b'l', b'r', b'1', 2, 0, 0, 0] => Traffic::Stream,
+            [b'f', b'l', b'r', b'2', 0, 0, 0, 0] => Traffic::Blocking,
+            [b'f', b'l', b'r', b'2', 1, 0, 0, 0] => Traffic::Events,
+            [b'f', b'l', b'r', b'2', 2, 0, 0, 0] => Traffic::Stream,
             _ => return Err(io::Error::new(io::ErrorKind::InvalidData, "the peer is no load side of the floor")),
         };
-        if size == 0 {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "the peer announced messages of no bytes"));
+        if size == 0 || !(1..=SIZE_MAX).contains(&reply) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the peer announced messages of no bytes, or too many",
+            ));
         }
-        Ok(Preamble { traffic, size })
+        Ok(Preamble { traffic, size, reply })
     }
 
     fn read(from: &mut impl Read) -> io::Result<Preamble> {
@@ -132,10 +139,10 @@ impl Backlog {
 }
 
 /// Replies one after another, so that an event loop answers all requests of one read in one write.
-fn replies() -> Vec<u8> {
-    /// More than the 64 byte requests of one [`CHUNK`] would need is never written at once.
-    const AT_ONCE: usize = 128;
-    crate::wire::payload(REPLY_BYTES).repeat(AT_ONCE)
+fn replies(reply: usize) -> Vec<u8> {
+    /// Bytes of them: those to 128 requests, when replies are small.
+    const AT_ONCE: usize = 8 << 10;
+    crate::wire::payload(reply).repeat((AT_ONCE / reply).max(1))
 }
 
 #[cfg(test)]
@@ -177,10 +184,10 @@ mod tests {
     #[test]
     fn a_preamble_reads_back_and_others_are_refused() {
         for traffic in [Traffic::Blocking, Traffic::Events, Traffic::Stream] {
-            let preamble = Preamble { traffic, size: 4096 };
+            let preamble = Preamble { traffic, size: 4096, reply: 64 };
             assert_eq!(Preamble::parse(preamble.emit()).unwrap(), preamble);
         }
-        assert!(Preamble::parse(*b"ceph v027 banner").is_err());
-        assert!(Preamble::parse(Preamble { traffic: Traffic::Stream, size: 0 }.emit()).is_err());
+        assert!(Preamble::parse(*b"ceph v027 banner, and so").is_err());
+        assert!(Preamble::parse(Preamble { traffic: Traffic::Stream, size: 0, reply: 64 }.emit()).is_err());
     }
 }

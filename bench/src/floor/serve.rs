@@ -76,8 +76,8 @@ fn converse(mut stream: TcpStream, listener: &TcpListener, tally: &Tally) -> io:
     let preamble = Preamble::read(&mut stream)?;
     stream.set_read_timeout(None)?;
     match preamble.traffic {
-        Traffic::Blocking => blocking::answer(stream, preamble.size, tally),
+        Traffic::Blocking => blocking::answer(stream, preamble.size, preamble.reply, tally),
         Traffic::Stream => blocking::receive(stream, preamble.size, tally),
-        Traffic::Events => echo::serve(stream, listener, preamble.size, tally),
+        Traffic::Events => echo::serve(stream, listener, preamble, tally),
     }
 }

@@ -129,7 +129,10 @@ impl Caps {
                 per_peer(value.saturating_sub(MAPS_BASE), each)
             }
             Caps::Ports => Some(value),
-            Caps::Memory => Some(value / (MEMORY_PER_PEER + threads_each * MEMORY_PER_THREAD)),
+            Caps::Memory => {
+                let registered = serve.memory_per_peer + load.memory_per_peer;
+                Some(value / (MEMORY_PER_PEER + registered + threads_each * MEMORY_PER_THREAD))
+            }
             Caps::Nothing => None,
         }
     }

@@ -44,6 +44,8 @@ pub(crate) struct Spec {
     pub(crate) workload: Workload,
     /// Payload bytes of a request or message.
     pub(crate) size: u64,
+    /// Payload bytes of a reply.
+    pub(crate) reply: u64,
     /// Peers to connect.
     pub(crate) peers: u32,
     /// Requests in flight in all (ping-pong), or the window of each peer (stream).
@@ -98,6 +100,7 @@ pub(crate) fn load(args: &LoadArgs) -> anyhow::Result<Exit> {
     } else {
         interrupt::catch()?;
     }
+    args.messenger.check(&parse::config(&args.set)?)?;
     let limits = Limits::read();
     doctor::check(&limits, args.messenger, Need::NOTHING, args.messenger.load_need(), args.peers)?;
     let spec = Spec {
@@ -106,6 +109,7 @@ pub(crate) fn load(args: &LoadArgs) -> anyhow::Result<Exit> {
         config: parse::config(&args.set)?,
         workload: args.workload,
         size: args.size,
+        reply: args.reply,
         peers: args.peers,
         in_flight: in_flight(args),
         seed: args.seed.unwrap_or_else(|| fastrand::u64(..)),

@@ -4,6 +4,7 @@ mod pair;
 mod plan;
 mod progress;
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,9 +13,11 @@ use anyhow::{Context, bail};
 use crate::cli::{Pin, RunArgs};
 use crate::exit::{Exit, Refusal};
 use crate::host::{self, Limits};
-use crate::kinds::Kind;
+use crate::kinds::{Kind, Network};
+use crate::parse::{self, Setting};
+use crate::perftest::{self, Ends};
 use crate::record::{self, Record};
-use crate::{doctor, interrupt, output, text};
+use crate::{doctor, interrupt, output, rdma, text};
 
 pub(crate) use pair::{NoSample, Point, Taken, Taking};
 pub(crate) use plan::{Task, schedule};
@@ -44,7 +47,17 @@ const EACH_PEER: Duration = Duration::from_micros(500);
 pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     host::raise_open_files();
     let limits = Limits::read();
-    let settings = Settings::new(args);
+    let meet = Meeting::new(&args.messengers, args.bind, &args.set, &args.set_load)?;
+    // A load side that speaks to nobody under test was asked for by mistake.
+    let load = args.load_messenger;
+    if load.network() == Network::Rdma && args.messengers.iter().any(|kind| kind.network() != Network::Rdma) {
+        bail!(
+            "--load-messenger {} speaks RDMA, which simple and async do not: leave it out, and rdma is loaded by rdma",
+            load.name()
+        );
+    }
+    let perftest = perftest::check();
+    let settings = Settings::new(args, perftest.is_ok());
     preflight(&limits, &settings.points, args.pin)?;
     record::create(&args.out)?;
     interrupt::catch()?;
@@ -53,7 +66,14 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     let mut run = Running {
         record: Record::new(settings.plan(args), &limits)?,
         counting: counting_binary(&program),
-        taking: Taking { program, warmup: settings.warmup, duration: settings.duration, pin: args.pin },
+        taking: Taking {
+            program,
+            warmup: settings.warmup,
+            duration: settings.duration,
+            pin: args.pin,
+            bind: meet.bind,
+            verbs: meet.verbs,
+        },
         failures: Vec::new(),
     };
     if run.counting.is_none() {
@@ -65,8 +85,44 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
             ),
         );
     }
+    if let (Err(words), true) = (perftest, run.taking.verbs.is_some()) {
+        run.record.warn("no-verbs-floor", format!("Bare verbs were not measured: {words}."));
+    }
     let interrupted = run.all(&settings, &args.out)?;
     run.end(&args.out, interrupted)
+}
+
+/// Where the sides of a run meet.
+#[derive(Debug)]
+pub(crate) struct Meeting {
+    /// The address that the side under test binds.
+    pub(crate) bind: IpAddr,
+    /// The RDMA devices, when RDMA is measured.
+    pub(crate) verbs: Option<Ends>,
+}
+
+impl Meeting {
+    /// Looks for the devices when they are needed. The address is that of the device, so that TCP beside it takes the same
+    /// network.
+    ///
+    /// # Errors
+    ///
+    /// When there is no RDMA; the message says what to do.
+    pub(crate) fn new(
+        messengers: &[Kind],
+        bind: Option<IpAddr>,
+        set: &[Setting],
+        set_load: &[Setting],
+    ) -> anyhow::Result<Meeting> {
+        let local = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        if messengers.iter().all(|kind| kind.network() != Network::Rdma) {
+            return Ok(Meeting { bind: bind.unwrap_or(local), verbs: None });
+        }
+        let serve = rdma::find(&parse::config(set)?)?;
+        let load = rdma::find(&parse::config(&[set, set_load].concat())?).context("the load side")?;
+        let address = bind.or(serve.address).unwrap_or(local);
+        Ok(Meeting { bind: address, verbs: Some(Ends { serve, load, address }) })
+    }
 }
 
 /// Refuses what this host does not allow, before anything is started.
@@ -181,7 +237,7 @@ impl Running {
     /// Allocations are counted once a point, for messengers: the floor has none to speak of.
     fn counts(&self, task: &Task, settings: &Settings) -> bool {
         let last = task.round + 1 == settings.rounds;
-        last && settings.points[task.point].kind != Kind::FLOOR && self.counting.is_some()
+        last && settings.points[task.point].kind.factory().is_some() && self.counting.is_some()
     }
 
     /// Writes the record and the page, whatever there is to show.
@@ -209,7 +265,14 @@ mod tests {
         let zero = Duration::ZERO;
         Running {
             record: Record::new(Plan::default(), &Limits::read()).unwrap(),
-            taking: Taking { program: PathBuf::new(), warmup: zero, duration: zero, pin: Pin::None },
+            taking: Taking {
+                program: PathBuf::new(),
+                warmup: zero,
+                duration: zero,
+                pin: Pin::None,
+                bind: Ipv4Addr::LOCALHOST.into(),
+                verbs: None,
+            },
             counting: None,
             failures: failures.iter().map(ToString::to_string).collect(),
         }

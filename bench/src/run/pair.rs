@@ -1,8 +1,10 @@
 //! One sample: a fresh pair of processes, one for each side.
 
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anyhow::Context;
 use msgr_reports::record::{Sample, Workload};
 
 use crate::child::{Child, ChildError};
@@ -10,7 +12,8 @@ use crate::cli::Pin;
 use crate::host::Cpus;
 use crate::kinds::Kind;
 use crate::load::CONNECT_WITHIN;
-use crate::parse::{Setting, workload_name};
+use crate::parse::{self, Setting, workload_name};
+use crate::perftest::{Ends, Wait};
 use crate::serve::Ready;
 
 /// How long the side under test may take until it can be dialled: a bind is tried again for 15 s when its address is in
@@ -24,8 +27,8 @@ const SLACK: Duration = Duration::from_secs(30);
 /// How long a side may take to end after its sample: a thousand peers are closed in less than a second.
 const END_WITHIN: Duration = Duration::from_secs(10);
 
-/// Where the sides of a pair meet: the loopback address, and a free port.
-const ANY_PORT: &str = "127.0.0.1:0";
+/// Where the load side asks for figures: the loopback address, and a free port.
+const CONTROL: &str = "127.0.0.1:0";
 
 /// What is measured in one sample.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,8 +47,12 @@ pub(crate) struct Point {
     pub(crate) depth: Option<u32>,
     /// Requests in flight at more than one peer.
     pub(crate) active: u32,
+    /// Payload bytes of a reply.
+    pub(crate) reply: u64,
     /// Options of the messengers.
     pub(crate) set: Vec<Setting>,
+    /// Options of the load side alone.
+    pub(crate) set_load: Vec<Setting>,
 }
 
 /// How a sample is taken.
@@ -59,6 +66,10 @@ pub(crate) struct Taking {
     pub(crate) duration: Duration,
     /// How the sides share the CPUs.
     pub(crate) pin: Pin,
+    /// Where the sides meet.
+    pub(crate) bind: IpAddr,
+    /// Where bare verbs are measured, if they are.
+    pub(crate) verbs: Option<Ends>,
 }
 
 /// Why there is no sample.
@@ -92,6 +103,13 @@ impl Taking {
     /// Takes one sample of `point` with `serve` as the program under test, and leaves no process behind.
     pub(crate) fn take(&self, point: &Point, serve: &Path, seed: u64) -> Result<Taken, NoSample> {
         let failed = |error: anyhow::Error| NoSample::Failed(format!("{error:#}"));
+        if point.kind == Kind::VERBS {
+            let verbs = self.verbs.as_ref().context("no device for bare verbs").map_err(failed)?;
+            let polling = parse::config(&point.set).map_err(failed)?.ms_async_rdma_polling_us > 0;
+            let wait = if polling { Wait::Polling } else { Wait::Events };
+            let sample = verbs.take(point.workload, point.size, wait, self.duration)?;
+            return Ok(Taken { sample, complaints: Vec::new() });
+        }
         let mut under_test =
             Child::start(format!("serve {}", point.kind.name()), serve, self.serve_args(point)).map_err(failed)?;
         let ready: Ready = parse(&under_test.line(READY_WITHIN)?)?;
@@ -119,7 +137,8 @@ impl Taking {
     fn serve_args(&self, point: &Point) -> Vec<String> {
         let mut args = Args::new("serve");
         args.add("--messenger", point.kind.name());
-        args.add("--bind", ANY_PORT).add("--control", ANY_PORT);
+        args.add("--bind", SocketAddr::new(self.bind, 0)).add("--control", CONTROL);
+        args.add("--reply", point.reply);
         args.add("--cpus", self.cpus(Cpus::Lower)).set(&point.set);
         args.0
     }
@@ -130,12 +149,15 @@ impl Taking {
         args.add("--messenger", point.load.name());
         args.add("--connect", ready.address).add("--control", ready.control);
         args.add("--workload", workload_name(point.workload));
-        args.add("--size", point.size).add("--peers", point.peers).add("--active", point.active);
+        args.add("--size", point.size)
+            .add("--reply", point.reply)
+            .add("--peers", point.peers)
+            .add("--active", point.active);
         if let Some(depth) = point.depth {
             args.add("--depth", depth);
         }
         args.add("--duration", micros(self.duration)).add("--warmup", micros(self.warmup));
-        args.add("--seed", seed).add("--cpus", self.cpus(Cpus::Upper)).set(&point.set);
+        args.add("--seed", seed).add("--cpus", self.cpus(Cpus::Upper)).set(&point.set).set(&point.set_load);
         args.0
     }
 }
@@ -161,9 +183,10 @@ impl Args {
         self
     }
 
-    fn set(&mut self, settings: &[Setting]) {
+    fn set(&mut self, settings: &[Setting]) -> &mut Args {
         for Setting { name, value } in settings {
             self.add("--set", format!("{name}={value}"));
         }
+        self
     }
 }

@@ -36,15 +36,15 @@ pub(crate) struct Task {
 }
 
 impl Settings {
-    /// What `args` ask for.
-    pub(super) fn new(args: &RunArgs) -> Settings {
+    /// What `args` ask for, with bare verbs beside RDMA if they can be measured.
+    pub(super) fn new(args: &RunArgs, verbs: bool) -> Settings {
         let (duration, warmup) = if args.quick { QUICK } else { USUAL };
         Settings {
             duration: args.duration.unwrap_or(duration),
             warmup: args.warmup.unwrap_or(warmup),
             rounds: args.rounds,
             seed: args.seed.unwrap_or_else(|| fastrand::u64(..)),
-            points: points(args),
+            points: points(args, verbs),
         }
     }
 
@@ -68,8 +68,10 @@ impl Settings {
             duration_ms: self.duration.as_millis() as u64,
             warmup_ms: self.warmup.as_millis() as u64,
             rounds: self.rounds,
+            reply: Some(args.reply),
             seed: self.seed,
             options: record::options(&args.set),
+            load_options: record::options(&args.set_load),
         }
     }
 
@@ -92,29 +94,40 @@ pub(crate) fn schedule(points: usize, rounds: u32, seed: u64) -> Vec<Task> {
     tasks
 }
 
-/// Every messenger and the floor at every number of peers; the floor's stream has one peer.
-fn points(args: &RunArgs) -> Vec<Point> {
+/// Every messenger and the floors at every number of peers; the floor's stream and bare verbs have one peer.
+fn points(args: &RunArgs, verbs: bool) -> Vec<Point> {
     let mut points = Vec::new();
     for workload in unique(&args.workload) {
         for size in unique(&args.sizes) {
             for peers in unique(&args.peers) {
                 let floor = (workload == Workload::PingPong || peers == 1).then_some(Kind::FLOOR);
-                for kind in messengers(args).chain(floor) {
+                // Bare verbs answer with as many bytes as they got.
+                let alike = workload == Workload::Stream || size == args.reply;
+                let verbs = (peers == 1 && alike && verbs && messengers(args).any(|kind| kind == Kind::RDMA))
+                    .then_some(Kind::VERBS);
+                for kind in messengers(args).chain(verbs).chain(floor) {
                     points.push(Point {
                         kind,
-                        load: if peers == 1 || kind == Kind::FLOOR { kind } else { args.load_messenger },
+                        load: if peers == 1 || kind == Kind::FLOOR { kind } else { load_of(kind, args) },
                         workload,
                         size,
                         peers,
                         depth: args.depth,
                         active: args.active,
+                        reply: args.reply,
                         set: args.set.clone(),
+                        set_load: args.set_load.clone(),
                     });
                 }
             }
         }
     }
     points
+}
+
+/// What loads `kind` at more than one peer: the one asked for, where it speaks to it.
+fn load_of(kind: Kind, args: &RunArgs) -> Kind {
+    if kind.network() == args.load_messenger.network() { args.load_messenger } else { kind }
 }
 
 /// The messengers under test, without the floor, which is always measured.
@@ -146,7 +159,7 @@ mod tests {
 
     fn settings(text: &str) -> Settings {
         let args = std::iter::once("run").chain(text.split_whitespace());
-        Settings::new(&Test::try_parse_from(args).unwrap().run)
+        Settings::new(&Test::try_parse_from(args).unwrap().run, true)
     }
 
     fn names(settings: &Settings) -> Vec<String> {
@@ -175,6 +188,19 @@ mod tests {
             names(&settings("--messengers async --peers 1,4 --workload stream")),
             ["async<async@1", "tcp<tcp@1", "async<async@4"]
         );
+    }
+
+    #[test]
+    fn rdma_is_loaded_by_rdma_and_stands_beside_bare_verbs_where_they_do_the_same() {
+        assert_eq!(
+            names(&settings("--messengers async,rdma --peers 1,4")),
+            ["async<async@1", "rdma<rdma@1", "tcp<tcp@1", "async<async@4", "rdma<rdma@4", "tcp<tcp@4"]
+        );
+        assert_eq!(
+            names(&settings("--messengers rdma --peers 1,4 --reply 4KiB")),
+            ["rdma<rdma@1", "verbs<verbs@1", "tcp<tcp@1", "rdma<rdma@4", "tcp<tcp@4"]
+        );
+        assert_eq!(names(&settings("--messengers async --peers 1 --reply 4KiB")), ["async<async@1", "tcp<tcp@1"]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use msgr::{Connection, Dispatcher, EntityName, Events, Message, Messenger, Messe
 
 use super::{Side, Tally};
 use crate::kinds::Kind;
-use crate::wire::{CREDIT, REPLY, REPLY_BYTES, REQUEST, STREAM, STREAM_MARK, payload};
+use crate::wire::{CREDIT, REPLY, REQUEST, STREAM, STREAM_MARK, payload};
 
 /// A bound and started messenger, `osd.0` with nonce 0.
 pub(super) struct Served {
@@ -22,7 +22,7 @@ pub(super) struct Served {
 }
 
 impl Served {
-    /// Makes a messenger and serves on `address`.
+    /// Makes a messenger and serves on `address`, with replies of `reply` bytes.
     ///
     /// # Errors
     ///
@@ -32,13 +32,14 @@ impl Served {
         factory: &dyn MessengerFactory,
         address: SocketAddr,
         config: Config,
+        reply: u64,
     ) -> anyhow::Result<Arc<Served>> {
         let messenger = factory
             .create(Setup::new(EntityName::osd(0)).with_config(config))
             .with_context(|| format!("cannot make a messenger of kind {}", kind.name()))?;
         messenger.set_default_policy(Policy::stateless_server());
         let bound = messenger.bind(address)?;
-        let echo = Arc::new(Echo { reply: payload(REPLY_BYTES), tally: Tally::default() });
+        let echo = Arc::new(Echo { reply: payload(usize::try_from(reply)?), tally: Tally::default() });
         messenger.add_dispatcher_head(echo.clone());
         messenger.start()?;
         let address = bound.socket.unwrap_or(address);

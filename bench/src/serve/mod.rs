@@ -63,10 +63,11 @@ pub(crate) fn serve(args: &ServeArgs) -> anyhow::Result<Exit> {
     if !args.child {
         interrupt::catch()?;
     }
+    args.messenger.check(&parse::config(&args.set)?)?;
     let side: Arc<dyn Side> = match args.messenger.factory() {
         Some(factory) => {
             let config = parse::config(&args.set)?;
-            messenger::Served::bind(args.messenger, factory, args.bind, config)?
+            messenger::Served::bind(args.messenger, factory, args.bind, config, args.reply)?
         }
         None => floor::Served::bind(args.bind)?,
     };

@@ -21,7 +21,7 @@ const KILLS_MAX: u32 = 100_000;
 #[derive(Debug, Args)]
 pub(crate) struct Common {
     /// Messengers to try
-    #[arg(long, value_name = "KIND,..", value_delimiter = ',', default_value = "simple,async", value_parser = Kind::parse_messenger)]
+    #[arg(long, value_name = "KIND,..", value_delimiter = ',', default_value = "simple,async", value_parser = Kind::parse_on_tcp)]
     pub(crate) messengers: Vec<Kind>,
     /// Seed of everything that is drawn at random [default: random, printed]
     #[arg(long, value_name = "N")]

@@ -140,7 +140,7 @@ impl<'a> Group<'a> {
 
     /// The messengers without the floor.
     pub(crate) fn messengers(&self) -> impl Iterator<Item = &Kind> {
-        self.kinds.iter().filter(|kind| !kind.is_floor())
+        self.kinds.iter().filter(|kind| kind.is_messenger())
     }
 
     /// The floor, when it was measured.

@@ -3,6 +3,9 @@
 /// Name of the bare-socket floor in a record.
 pub(crate) const FLOOR: &str = "tcp";
 
+/// Name of bare verbs in a record: what RDMA stands on, as TCP's sockets are what the others stand on.
+pub(crate) const VERBS: &str = "verbs";
+
 /// The colour, marker and dash of a messenger: one for each that the suite has, so that no page ever swaps them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Slot {
@@ -14,13 +17,15 @@ pub(crate) enum Slot {
     Rdma,
     /// A messenger that this crate does not know.
     Other,
+    /// Bare verbs, measured with perftest.
+    Verbs,
     /// The bare-TCP floor.
     Floor,
 }
 
 impl Slot {
     /// Every slot.
-    pub(crate) const ALL: [Slot; 5] = [Slot::Simple, Slot::Async, Slot::Rdma, Slot::Other, Slot::Floor];
+    pub(crate) const ALL: [Slot; 6] = [Slot::Simple, Slot::Async, Slot::Rdma, Slot::Other, Slot::Verbs, Slot::Floor];
 
     /// The name that CSS classes end in.
     pub(crate) fn class(self) -> &'static str {
@@ -29,6 +34,7 @@ impl Slot {
             Slot::Async => "async",
             Slot::Rdma => "rdma",
             Slot::Other => "other",
+            Slot::Verbs => "verbs",
             Slot::Floor => "floor",
         }
     }
@@ -51,6 +57,7 @@ impl Kind {
             "simple" => Slot::Simple,
             "async" => Slot::Async,
             "rdma" => Slot::Rdma,
+            VERBS => Slot::Verbs,
             FLOOR => Slot::Floor,
             _ => Slot::Other,
         };
@@ -59,7 +66,16 @@ impl Kind {
 
     /// Its name on the page.
     pub(crate) fn label(&self) -> &str {
-        if self.is_floor() { "bare TCP" } else { &self.name }
+        match self.slot {
+            Slot::Floor => "bare TCP",
+            Slot::Verbs => "bare verbs",
+            _ => &self.name,
+        }
+    }
+
+    /// Whether it is a messenger, and no floor.
+    pub(crate) fn is_messenger(&self) -> bool {
+        !matches!(self.slot, Slot::Floor | Slot::Verbs)
     }
 
     /// Whether it is the bare-socket floor.

@@ -146,6 +146,13 @@ impl Metric {
         if let Some(quantile) = self.quantile() {
             return quantile_of(histogram?, quantile);
         }
+        // Every process has a thread: one without was not looked at, as the programs of bare verbs are not.
+        let looked_at = sample.server.threads > 0;
+        let of_process =
+            matches!(self, Metric::Threads | Metric::Rss | Metric::Cpu | Metric::Switches | Metric::Connect);
+        if of_process && !looked_at {
+            return None;
+        }
         let seconds = sample.elapsed_ns as f64 / 1e9;
         let value = match self {
             Metric::Threads => sample.server.threads as f64,

@@ -234,6 +234,13 @@ fn draw_marker(canvas: &Canvas<'_>, (x, y): (f64, f64), slot: Slot) -> Result<()
             let r = r * 1.15;
             canvas.polygon([(x, y - r), (x + r, y + r * 0.8), (x - r, y + r * 0.8)], ink)
         }
+        Slot::Verbs => {
+            let (long, short) = (r * 0.95, r * 0.3);
+            canvas.polygon(
+                [(x - short, y - long), (x + short, y - long), (x + short, y + long), (x - short, y + long)],
+                ink,
+            )
+        }
         Slot::Floor => {
             let (long, short) = (r * 0.95, r * 0.3);
             canvas.polygon(

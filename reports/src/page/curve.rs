@@ -62,6 +62,8 @@ impl Figure {
         };
         Ok(Some(Figure {
             id,
+            metric: None,
+            note: None,
             title: format!("Percentiles at {}", format::peers(peers)),
             meaning: format!(
                 "Thick: all rounds together; thin: single rounds. A curve ends where fewer than {VALUES_BEYOND_MIN} \

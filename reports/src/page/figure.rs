@@ -12,10 +12,14 @@ use crate::format::{self, Unit};
 pub(super) struct Figure {
     /// Identifier within the page.
     pub(super) id: String,
+    /// What is plotted against peers; none for percentile curves.
+    pub(super) metric: Option<Metric>,
     /// Heading.
     pub(super) title: String,
     /// What it shows, in a sentence.
     pub(super) meaning: String,
+    /// What its figures can tell at all, when that needs saying.
+    pub(super) note: Option<&'static str>,
     /// The plot.
     pub(super) svg: String,
     /// The same figures as numbers.
@@ -59,6 +63,8 @@ impl Figure {
         };
         Ok(Some(Figure {
             id,
+            metric: Some(metric),
+            note: None,
             title: metric.title().to_string(),
             meaning: metric.meaning().to_string(),
             svg: plot.draw(&caption)?,

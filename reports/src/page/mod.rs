@@ -1,6 +1,7 @@
 //! A record as one self-contained HTML page.
 
 mod curve;
+mod emulation;
 mod figure;
 mod provenance;
 mod section;
@@ -57,6 +58,8 @@ struct Topic<'a> {
 #[template(path = "page.html")]
 struct Page<'a> {
     run: &'a Run,
+    /// What must be said beside every figure.
+    note: Option<&'static str>,
     title: String,
     when: String,
     elapsed: String,
@@ -81,17 +84,28 @@ struct Page<'a> {
 pub fn render(run: &Run) -> Result<String, PageError> {
     let draw = |error: &dyn std::fmt::Display| PageError::Draw(error.to_string());
     let groups = Group::all(run);
-    let sections = groups.iter().map(Section::new).collect::<Result<Vec<Section>, _>>().map_err(|e| draw(&e))?;
+    let mut sections = groups.iter().map(Section::new).collect::<Result<Vec<Section>, _>>().map_err(|e| draw(&e))?;
+    let emulated = emulation::is_emulated(&run.environment);
+    let mut warnings = warnings::all(run, &groups);
+    let mut title = title(&groups);
+    let mut reproduce = provenance::reproduce(run);
+    if emulated {
+        emulation::mark(&mut sections);
+        warnings.insert(0, emulation::warning());
+        title.insert_str(0, emulation::TITLE);
+        reproduce.insert_str(0, emulation::REPRODUCE);
+    }
     let rounds = groups.iter().map(Group::rounds).max().unwrap_or(0);
     let (findings, rules) = findings(&sections);
     let page = Page {
         run,
-        title: title(&groups),
+        note: emulated.then_some(emulation::TIMES),
+        title,
         when: provenance::when(&run.started),
         elapsed: provenance::duration(run.elapsed_s),
         interval: Interval::describe(rounds),
         rounds,
-        warnings: warnings::all(run, &groups),
+        warnings,
         findings,
         rules,
         sections: &sections,
@@ -99,7 +113,7 @@ pub fn render(run: &Run) -> Result<String, PageError> {
         plan: provenance::plan(&run.plan),
         taken: provenance::taken(run),
         taken_columns: TAKEN_COLUMNS,
-        reproduce: provenance::reproduce(run),
+        reproduce,
     };
     page.render().map_err(|error| draw(&error))
 }

@@ -4,6 +4,9 @@ use crate::analysis::kind::Kind;
 use crate::format::{self, Quantity};
 use crate::record::{Plan, Run, Sample, Workload};
 
+/// Bytes of a reply in records that do not say.
+const REPLY_USUAL: u64 = 64;
+
 /// A name and what it is.
 pub(super) struct Fact {
     /// Name.
@@ -66,6 +69,7 @@ pub(super) fn plan(plan: &Plan) -> Vec<Fact> {
         fact("Messengers", format::list(&plan.messengers)),
         fact("Peers", format::list(&peers)),
         fact("Payload sizes", format::list(&sizes)),
+        fact("Replies", format::size(plan.reply.unwrap_or(REPLY_USUAL))),
         fact("Workloads", format::list(&workloads)),
         fact("Depth at one peer, or stream window", format::count(u64::from(plan.depth))),
         fact("In flight at more peers", format::count(u64::from(plan.active))),

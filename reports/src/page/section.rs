@@ -4,6 +4,7 @@ use super::figure::Figure;
 use super::table::{self, Table};
 use crate::analysis::findings::{self, Finding};
 use crate::analysis::group::Group;
+use crate::analysis::kind::Slot;
 use crate::analysis::metric::Metric;
 use crate::charts::{DrawError, swatch};
 use crate::format;
@@ -35,8 +36,8 @@ pub(super) struct Section {
     pub(super) figures: Vec<Figure>,
     /// Percentile curves.
     pub(super) curves: Vec<Figure>,
-    /// Ratios to the floor.
-    pub(super) ratios: Option<Table>,
+    /// Ratios to the floors.
+    pub(super) ratios: Vec<Table>,
     /// Threads by name, and the messengers' own counters.
     pub(super) details: Vec<Table>,
 }
@@ -124,14 +125,22 @@ fn lead(group: &Group<'_>) -> String {
         let mut loads: Vec<&str> = Vec::new();
         for kind in group.messengers() {
             let (_, load) = group.cell(kind, peers)?.load()?;
-            loads.push(if load == kind.name { "the same messenger" } else { load });
+            // Nobody else speaks RDMA: that rdma is its own load side at any number of peers goes without choice.
+            let own = load == kind.name && (kind.slot != Slot::Rdma || peers == 1);
+            loads.push(if own { "the same messenger" } else { load });
         }
         // A messenger that is its own load side everywhere needs no mention where another one names it.
         if loads.iter().any(|load| *load != "the same messenger") {
             loads.retain(|load| *load != "the same messenger");
         }
         loads.dedup();
-        Some(format::list(&loads))
+        let mut named: Vec<String> = loads.iter().map(|load| (*load).to_string()).collect();
+        if loads.len() > 1
+            && let Some(rdma) = named.iter_mut().find(|load| *load == "rdma")
+        {
+            *rdma = "rdma for rdma".to_string();
+        }
+        Some(format::list(&named))
     });
     let mut lead = what.to_string();
     if !in_flight.is_empty() {

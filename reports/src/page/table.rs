@@ -3,7 +3,7 @@
 use crate::analysis::findings::ratio_spread;
 use crate::analysis::group::{Cell, Group};
 use crate::analysis::interval::Interval;
-use crate::analysis::kind::Kind;
+use crate::analysis::kind::{Kind, Slot};
 use crate::analysis::metric::{Metric, quantile_of};
 use crate::analysis::ratio::paired;
 use crate::format::{self, Quantity, Unit};
@@ -40,6 +40,8 @@ pub(super) struct Table {
     pub(super) columns: Vec<Columns>,
     /// Its rows.
     pub(super) rows: Vec<Row>,
+    /// What its figures can tell at all, when that needs saying.
+    pub(super) note: Option<&'static str>,
 }
 
 /// A figure beside the main one: heading, and how to read it off a sample.
@@ -94,6 +96,7 @@ pub(super) fn of_metric(group: &Group<'_>, metric: Metric, unit: Unit) -> Table 
         rows_are: "peers",
         columns: columns.collect(),
         rows: rows.collect(),
+        note: None,
     }
 }
 
@@ -111,14 +114,20 @@ fn spread(interval: &Interval, rounds: usize, show: impl Fn(f64) -> String) -> S
     if interval.rounds == rounds { ends } else { format!("{ends} (n = {})", interval.rounds) }
 }
 
-/// The ratios of each messenger to the floor; `None` when there is no floor, or nothing else.
-pub(super) fn of_ratios(group: &Group<'_>) -> Option<Table> {
-    let floor = group.floor()?;
+/// The ratios of each messenger to each floor that its bytes could take.
+pub(super) fn of_ratios(group: &Group<'_>) -> Vec<Table> {
+    let to_tcp = group.floor().and_then(|floor| ratios_to(group, floor, group.messengers().collect()));
+    let on_verbs = || group.messengers().filter(|kind| kind.slot == Slot::Rdma);
+    let verbs = group.kinds.iter().find(|kind| kind.slot == Slot::Verbs);
+    to_tcp.into_iter().chain(verbs.and_then(|floor| ratios_to(group, floor, on_verbs().collect()))).collect()
+}
+
+/// The ratios of messengers to a floor; `None` when there are no messengers.
+fn ratios_to(group: &Group<'_>, floor: &Kind, kinds: Vec<&Kind>) -> Option<Table> {
     let metrics: &[Metric] = match group.workload {
         Workload::PingPong => &[Metric::P50, Metric::P99, Metric::Throughput],
         Workload::Stream => &[Metric::Throughput, Metric::Cpu],
     };
-    let kinds: Vec<&Kind> = group.messengers().collect();
     if kinds.is_empty() {
         return None;
     }
@@ -140,12 +149,14 @@ pub(super) fn of_ratios(group: &Group<'_>) -> Option<Table> {
     });
     Some(Table {
         caption: format!(
-            "Ratio to bare TCP in the same round: median of the rounds, and in brackets the {}.",
+            "Ratio to {} in the same round: median of the rounds, and in brackets the {}.",
+            floor.label(),
             Interval::describe(group.rounds())
         ),
         rows_are: "peers",
         columns: columns.collect(),
         rows: rows.collect(),
+        note: None,
     })
 }
 
@@ -181,6 +192,7 @@ pub(super) fn of_percentiles(group: &Group<'_>, peers: u32, unit: Unit) -> Table
         rows_are: "percentile",
         columns: columns.collect(),
         rows: percentiles.chain([counts]).collect(),
+        note: None,
     }
 }
 
@@ -222,5 +234,6 @@ pub(super) fn of_names(
         rows_are,
         columns: columns.collect(),
         rows,
+        note: None,
     })
 }

@@ -49,6 +49,13 @@ pub struct Run {
     pub samples: Vec<Sample>,
 }
 
+impl Run {
+    /// Whether bare verbs were measured.
+    pub(crate) fn has_verbs(&self) -> bool {
+        self.samples.iter().any(|sample| sample.messenger == crate::analysis::kind::VERBS)
+    }
+}
+
 /// What a run was asked to measure.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Plan {
@@ -76,8 +83,14 @@ pub struct Plan {
     pub rounds: u32,
     /// Seed of the order in which the points of each round were taken.
     pub seed: u64,
+    /// Payload bytes of replies; 64 in records that do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply: Option<u64>,
     /// Options set on both sides, by their `ms_*` names.
     pub options: BTreeMap<String, String>,
+    /// Options set on the load side alone.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub load_options: BTreeMap<String, String>,
 }
 
 /// Something about a run that its reader must know, and what to do about it.

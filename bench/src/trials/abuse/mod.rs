@@ -56,7 +56,8 @@ pub(crate) fn abuse(args: &AbuseArgs) -> anyhow::Result<Exit> {
 /// Refuses more connections than this host allows.
 fn check(args: &AbuseArgs, limits: &Limits) -> Result<(), Refusal> {
     /// This process, which is all strangers, and the good peers.
-    const STRANGERS: Need = Need { threads: 32, threads_per_peer: 0, files: 128, files_per_peer: 1 };
+    const STRANGERS: Need =
+        Need { threads: 32, threads_per_peer: 0, files: 128, files_per_peer: 1, memory_per_peer: 0 };
     let wanted = u64::from(args.connections) + u64::from(GOOD);
     for kind in &args.common.messengers {
         if let Some((limit, room)) = limits.tightest(kind.serve_need(), STRANGERS).filter(|(_, room)| *room < wanted) {

@@ -1,5 +1,7 @@
 //! The verb `speed`: the messengers at one peer against the floors of the same rounds, and against the bars they are
-//! held to. It shows figures; judging them is for people.
+//! held to. On TCP it shows figures, and judging them is for people; on RDMA its exit code says whether the bars hold.
+
+mod rdma;
 
 use anyhow::{Context, bail};
 use msgr_reports::record::{Sample, Workload};
@@ -9,7 +11,8 @@ use crate::exit::Exit;
 use crate::host::{self, Limits};
 use crate::kinds::Kind;
 use crate::parse::Setting;
-use crate::run::{NoSample, Point, Progress, Taking, expected, preflight, schedule};
+use crate::run::{Meeting, NoSample, Point, Progress, Taking, expected, preflight, schedule};
+use crate::wire::REPLY_BYTES;
 use crate::{interrupt, output, text};
 
 /// Unmeasured time before each sample.
@@ -20,6 +23,8 @@ const WARMUP: std::time::Duration = std::time::Duration::from_millis(300);
 enum Figure {
     /// Median round trip; smaller is better.
     MedianRoundTrip,
+    /// Half of it, as perftest counts; smaller is better.
+    HalfRoundTrip,
     /// Messages a second; more is better.
     Rate,
 }
@@ -125,10 +130,16 @@ impl Floor {
 }
 
 impl Bar {
-    /// The messengers with a bar.
-    fn kinds(&self) -> anyhow::Result<[(Kind, f64); 2]> {
+    /// The messengers asked for, with their bars.
+    fn kinds(&self, args: &SpeedArgs) -> anyhow::Result<Vec<(Kind, f64)>> {
         let kind = |name| Kind::parse(name).map_err(anyhow::Error::msg);
-        Ok([(kind("simple")?, self.simple), (kind("async")?, self.r#async)])
+        let all = [(kind("simple")?, self.simple), (kind("async")?, self.r#async)];
+        Ok(all.into_iter().filter(|(kind, _)| args.messengers.contains(kind)).collect())
+    }
+
+    fn of(&self, limit: f64) -> Comparison {
+        let stream_of = (self.workload == Workload::Stream).then_some(self.size);
+        Comparison { what: self.what, figure: self.figure, stream_of, limit: Some(limit) }
     }
 
     fn point(&self, kind: Kind) -> Point {
@@ -139,28 +150,55 @@ impl Bar {
 fn point(kind: Kind, workload: Workload, size: u64, depth: Option<u32>, checksums: bool) -> Point {
     let off = |name: &str| Setting { name: name.into(), value: "false".into() };
     let set = if checksums { vec![] } else { vec![off("ms_crc_data"), off("ms_crc_header")] };
-    Point { kind, load: kind, workload, size, peers: 1, depth, active: 1, set }
+    Point { kind, load: kind, workload, size, peers: 1, depth, active: 1, reply: REPLY_BYTES, set, set_load: vec![] }
 }
+
+/// Points, each with its sample of every round, where there is one.
+type Results = Vec<(Point, Vec<Option<Sample>>)>;
 
 /// The verb `speed`.
 ///
 /// # Errors
 ///
-/// When a point could not be measured in any round.
+/// When a point could not be measured in any round, or there is no RDMA to measure.
 pub(crate) fn speed(args: &SpeedArgs) -> anyhow::Result<Exit> {
     host::raise_open_files();
+    if args.messengers.contains(&Kind::RDMA) {
+        if args.messengers.iter().any(|kind| *kind != Kind::RDMA) {
+            bail!("rdma is compared with bare verbs and the others with bare TCP: pass --messengers rdma alone");
+        }
+        return rdma::speed(args);
+    }
+    if !args.set.is_empty() || !args.set_load.is_empty() {
+        bail!("the bars of simple and async are for default options: --set and --set-load go with --messengers rdma");
+    }
     let mut points: Vec<Point> = Floor::ALL.into_iter().map(Floor::point).collect();
     for bar in &BARS {
-        points.extend(bar.kinds()?.map(|(kind, _)| bar.point(kind)));
+        points.extend(bar.kinds(args)?.into_iter().map(|(kind, _)| bar.point(kind)));
     }
+    let Some(results) = measure(points, args)? else { return Ok(Exit::Interrupted) };
+    let mut rows = vec![HEADER.map(str::to_owned).to_vec()];
+    for bar in &BARS {
+        let floors = samples(&results, &bar.floor.point())?;
+        for (kind, limit) in bar.kinds(args)? {
+            let measured = samples(&results, &bar.point(kind))?;
+            rows.push(bar.of(limit).row(kind, floors, measured)?.cells);
+        }
+    }
+    output::line(output::table(&rows).trim_end())?;
+    Ok(Exit::Done)
+}
+
+/// Takes every sample in a random order, and says what was done; `None` when interrupted.
+fn measure(points: Vec<Point>, args: &SpeedArgs) -> anyhow::Result<Option<Results>> {
     preflight(&Limits::read(), &points, args.pin)?;
+    let Meeting { bind, verbs } = Meeting::new(&args.messengers, args.bind, &args.set, &args.set_load)?;
     interrupt::catch()?;
     let program = std::env::current_exe().context("cannot find this program's own file")?;
-    let taking = Taking { program, warmup: WARMUP, duration: args.duration, pin: args.pin };
+    let taking = Taking { program, warmup: WARMUP, duration: args.duration, pin: args.pin, bind, verbs };
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..));
 
-    let mut results: Vec<(Point, Vec<Option<Sample>>)> =
-        points.into_iter().map(|point| (point, vec![None; args.rounds as usize])).collect();
+    let mut results: Results = points.into_iter().map(|point| (point, vec![None; args.rounds as usize])).collect();
     let tasks = schedule(results.len(), args.rounds, seed);
     let all = tasks.iter().map(|task| expected(&results[task.point].0, &taking)).sum();
     let mut progress = Progress::new(tasks.len(), all);
@@ -178,7 +216,7 @@ pub(crate) fn speed(args: &SpeedArgs) -> anyhow::Result<Exit> {
             Err(NoSample::Failed(words)) => format!("FAILED {what}: {words}"),
             Err(NoSample::Interrupted) => {
                 progress.finish();
-                return Ok(Exit::Interrupted);
+                return Ok(None);
             }
         };
         progress.done(task.round, &result, expected(point, &taking));
@@ -190,21 +228,7 @@ pub(crate) fn speed(args: &SpeedArgs) -> anyhow::Result<Exit> {
         args.duration.as_secs_f64(),
         args.pin.name()
     ))?;
-    output::line(compare(&results)?.trim_end())?;
-    Ok(Exit::Done)
-}
-
-fn compare(results: &[(Point, Vec<Option<Sample>>)]) -> anyhow::Result<String> {
-    let header = ["what", "messenger", "floor", "measured", "", "ratio", "bar", ""];
-    let mut rows = vec![header.map(str::to_owned).to_vec()];
-    for bar in &BARS {
-        let floors = samples(results, &bar.floor.point())?;
-        for (kind, limit) in bar.kinds()? {
-            let measured = samples(results, &bar.point(kind))?;
-            rows.push(bar.row(kind, limit, floors, measured)?);
-        }
-    }
-    Ok(output::table(&rows))
+    Ok(Some(results))
 }
 
 fn samples<'a>(results: &'a [(Point, Vec<Option<Sample>>)], point: &Point) -> anyhow::Result<&'a [Option<Sample>]> {
@@ -212,14 +236,27 @@ fn samples<'a>(results: &'a [(Point, Vec<Option<Sample>>)], point: &Point) -> an
     found.map(|(_, samples)| samples.as_slice()).context("a point of the comparison was not measured")
 }
 
-impl Bar {
-    fn row(
-        &self,
-        kind: Kind,
-        limit: f64,
-        floors: &[Option<Sample>],
-        measured: &[Option<Sample>],
-    ) -> anyhow::Result<Vec<String>> {
+/// The columns of the table.
+const HEADER: [&str; 8] = ["what", "messenger", "floor", "measured", "", "ratio", "bar", ""];
+
+/// A figure held against the floor.
+struct Comparison {
+    what: &'static str,
+    figure: Figure,
+    /// The size of a message, when it is a stream.
+    stream_of: Option<u64>,
+    /// The ratio to the floor: at most for a round trip, at least for a rate. Without one the figure explains others.
+    limit: Option<f64>,
+}
+
+/// A line of the table, and whether it meets its bar.
+struct Row {
+    cells: Vec<String>,
+    meets: bool,
+}
+
+impl Comparison {
+    fn row(&self, kind: Kind, floors: &[Option<Sample>], measured: &[Option<Sample>]) -> anyhow::Result<Row> {
         let figures =
             |samples: &[Option<Sample>]| samples.iter().flatten().map(|s| self.figure.of(s)).collect::<Vec<_>>();
         // Only rounds with both: a ratio across rounds would hold the machine's drift.
@@ -232,24 +269,22 @@ impl Bar {
             bail!("{} of {} could not be measured in any round; the reasons are above", self.what, kind.name());
         };
         let (least, most) = (ratios[0], ratios[ratios.len() - 1]);
-        let (sign, meets) = match self.figure {
-            Figure::MedianRoundTrip => ("<=", ratio <= limit),
-            Figure::Rate => (">=", ratio >= limit),
-        };
-        Ok(vec![
+        let meets = self.limit.map(|limit| match self.figure {
+            Figure::MedianRoundTrip | Figure::HalfRoundTrip => ("<=", ratio <= limit, limit),
+            Figure::Rate => (">=", ratio >= limit, limit),
+        });
+        let verdict = |meets| if meets { "meets" } else { "misses" };
+        let cells = vec![
             self.what.into(),
             kind.name().into(),
             self.figure.show(floor),
             self.figure.show(absolute),
-            if self.workload == Workload::Stream {
-                text::bandwidth(absolute * self.size as f64)
-            } else {
-                String::new()
-            },
+            self.stream_of.map(|size| text::bandwidth(absolute * size as f64)).unwrap_or_default(),
             format!("{ratio:.2} [{least:.2} .. {most:.2}]"),
-            format!("{sign} {limit:.2}"),
-            if meets { "meets" } else { "misses" }.into(),
-        ])
+            meets.map_or("-".into(), |(sign, _, limit)| format!("{sign} {limit:.2}")),
+            meets.map_or("not judged", |(_, meets, _)| verdict(meets)).into(),
+        ];
+        Ok(Row { cells, meets: meets.is_none_or(|(_, meets, _)| meets) })
     }
 }
 
@@ -257,13 +292,14 @@ impl Figure {
     fn of(self, sample: &Sample) -> f64 {
         match self {
             Figure::MedianRoundTrip => sample.latency.as_ref().map_or(f64::NAN, |latency| latency.p50_ns as f64),
+            Figure::HalfRoundTrip => Figure::MedianRoundTrip.of(sample) / 2.0,
             Figure::Rate => text::messages_per_second(sample),
         }
     }
 
     fn show(self, value: f64) -> String {
         match self {
-            Figure::MedianRoundTrip => text::micros(value as u64),
+            Figure::MedianRoundTrip | Figure::HalfRoundTrip => text::micros(value as u64),
             Figure::Rate => text::rate(value),
         }
     }
@@ -305,9 +341,9 @@ mod tests {
         let kind = Kind::parse("simple").unwrap();
         // The machine is ten times faster in the second round, and the third lacks its floor.
         let floors = [sample(100), sample(1000), None];
-        let row = bar.row(kind, bar.simple, &floors, &[sample(500), sample(5000), sample(7)]).unwrap();
-        assert_eq!(row[5], "5.00 [5.00 .. 5.00]");
-        assert_eq!(row[7], "meets");
-        assert!(bar.row(kind, bar.simple, &[None], &[sample(1)]).is_err());
+        let row = bar.of(bar.simple).row(kind, &floors, &[sample(500), sample(5000), sample(7)]).unwrap();
+        assert_eq!(row.cells[5], "5.00 [5.00 .. 5.00]");
+        assert!(row.meets && row.cells[7] == "meets");
+        assert!(bar.of(bar.simple).row(kind, &[None], &[sample(1)]).is_err());
     }
 }
