@@ -96,6 +96,8 @@ pub fn connections_may_close_before_and_after_they_are_accepted(testbed: &Testbe
         worker.close(here);
 
         let gone = worker.connect(address);
+        // The attempt of one that is closed sooner is given up.
+        worker.await_arrival(&listening);
         if testbed.connects_alone {
             worker.finish_connect(&gone).unwrap();
         }

@@ -133,10 +133,20 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Waits for readiness.
+    /// Waits until somebody waits to be accepted.
+    pub(super) fn await_arrival(&mut self, listening: &Listening) {
+        let begun = Instant::now();
+        while !self.turn().iter().any(|ready| ready.token == listening.token) {
+            assert!(begun.elapsed() < PATIENCE, "nobody arrives");
+        }
+    }
+
+    /// Waits for readiness, which pollers may make the driver do in several steps.
     pub(super) fn turn(&mut self) -> Vec<Ready> {
-        let mut ready = Vec::new();
-        self.pollers.wait(&mut *self.driver, &mut ready, Some(PATIENCE)).unwrap();
+        let (mut ready, begun) = (Vec::new(), Instant::now());
+        while ready.is_empty() && begun.elapsed() < PATIENCE {
+            self.pollers.wait(&mut *self.driver, &mut ready, Some(PATIENCE)).unwrap();
+        }
         ready
     }
 }
