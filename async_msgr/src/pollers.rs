@@ -77,9 +77,12 @@ impl Pollers {
         self.worker
     }
 
-    /// Polls this too from now on.
+    /// Polls this too from now on, if it does not yet.
     pub fn add(&mut self, poller: Arc<dyn Poller>) {
-        self.list.push(Watched { poller, sources: None });
+        let address = |poller: &Arc<dyn Poller>| Arc::as_ptr(poller).cast::<()>();
+        if !self.list.iter().any(|watched| address(&watched.poller) == address(&poller)) {
+            self.list.push(Watched { poller, sources: None });
+        }
     }
 
     /// Whether there are none.

@@ -41,6 +41,9 @@ pub(crate) struct Options {
 
 /// See the module.
 pub(crate) struct Adapter {
+    /// As they were asked for.
+    asked: Options,
+    /// As far as the device can.
     pub(crate) options: Options,
     pub(crate) device: Device,
     pub(crate) send_budget: Arc<Budget>,
@@ -142,20 +145,21 @@ impl Options {
 impl Adapter {
     /// The process's adapter for these options, opened if it is not.
     pub(crate) fn shared(config: &Config) -> Result<Use, Error> {
-        let mut options = Options::from(config)?;
+        let asked = Options::from(config)?;
         let mut adapters = lock(&ADAPTERS);
         adapters.retain(|adapter| adapter.strong_count() > 0);
-        if let Some(adapter) = adapters.iter().filter_map(Weak::upgrade).find(|it| it.options == options) {
+        if let Some(adapter) = adapters.iter().filter_map(Weak::upgrade).find(|it| it.asked == asked) {
             return Ok(Use::of(adapter));
         }
         let no_device = |error| Error::local("opening the RDMA device", io::Error::other(error));
-        let device = Device::open(&options.name, options.port, options.gid).map_err(no_device)?;
+        let device = Device::open(&asked.name, asked.port, asked.gid).map_err(no_device)?;
         let limits = device.limits();
-        options.queue = options.queue.min(limits.max_srq_wr).min(limits.max_cqe);
+        let options = Options { queue: asked.queue.min(limits.max_srq_wr).min(limits.max_cqe), ..asked.clone() };
         let adapter = Arc::new(Adapter {
             send_budget: Budget::new(options.send_chunks),
             receive_budget: Budget::new(options.receive_chunks),
             device,
+            asked,
             options,
             users: AtomicUsize::new(0),
             queues: Mutex::default(),
@@ -179,6 +183,8 @@ impl Adapter {
     pub(crate) fn queues(self: &Arc<Adapter>, pollers: &mut Pollers) -> io::Result<Arc<Queues>> {
         let mut queues = lock(&self.queues);
         if let Some(known) = queues.get(&pollers.worker()).and_then(Weak::upgrade) {
+            // One that was over, and is held by a connection's owner still, is polled no more.
+            pollers.add(Arc::clone(&known) as _);
             return Ok(known);
         }
         queues.retain(|_, queues| queues.strong_count() > 0);
@@ -210,4 +216,19 @@ impl Adapter {
         let queues: Vec<Arc<Queues>> = lock(&self.queues).values().filter_map(Weak::upgrade).collect();
         queues.iter().for_each(|queues| act(queues));
     }
+}
+
+/// For tests: takes every queue pair of the process to ERR, as a device may do by itself, and tells nobody; returns how many
+/// that were.
+#[doc(hidden)]
+#[must_use]
+pub fn break_queue_pairs() -> usize {
+    let adapters: Vec<Arc<Adapter>> = lock(&ADAPTERS).iter().filter_map(Weak::upgrade).collect();
+    let broken = AtomicUsize::new(0);
+    for adapter in adapters {
+        adapter.all(|queues| {
+            broken.fetch_add(queues.break_pairs(), Relaxed);
+        });
+    }
+    broken.into_inner()
 }

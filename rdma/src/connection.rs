@@ -70,6 +70,8 @@ pub(crate) struct State {
     pub(crate) message_max: u32,
     /// Lines of the side channel that are not whole yet.
     pub(crate) lines: Vec<u8>,
+    /// The peer's word that it can receive is to come behind bytes of its.
+    pub(crate) go_late: bool,
     /// Somebody wants to write, and could not.
     pub(crate) write_wanted: bool,
     /// Why it failed.
@@ -91,6 +93,7 @@ impl Conn {
             stream: None,
             message_max: 0,
             lines: Vec::new(),
+            go_late: false,
             write_wanted: false,
             failed: None,
             shut: false,
@@ -156,7 +159,9 @@ impl Conn {
         if state.failed.is_some() {
             return;
         }
-        if !state.shut {
+        if state.shut {
+            state.drain_until = Some(Instant::now() + DRAIN_MAX);
+        } else {
             tracing::info!(why, "RDMA connection broken");
         }
         state.failed = Some((kind, why.to_owned()));
@@ -222,14 +227,18 @@ impl Conn {
         }
         let in_flight = state.stream.as_ref().map_or(0, Stream::in_flight);
         if in_flight > 0 {
-            if state.drain_until.is_some_and(|until| until <= now) {
-                self.break_off(&mut state, io::ErrorKind::TimedOut, "the peer takes nothing any more");
+            if state.drain_until.is_none_or(|until| until > now) {
+                return Look::Again;
             }
-            return Look::Again;
+            if state.failed.is_none() {
+                self.break_off(&mut state, io::ErrorKind::TimedOut, "the peer takes nothing any more");
+                return Look::Again;
+            }
+            tracing::error!(in_flight, "the RDMA device does not give back what was to be sent: it is broken");
         }
         let Some(pair) = state.pair.take() else { return Look::Settled };
         let number = pair.number();
-        // No request is left, so nothing of it can be in the queues but receives, which belong to them.
+        // Mostly no request is left, so nothing of it can be in the queues but receives, which belong to them.
         drop(pair);
         let window = state.stream.as_ref().map_or(WINDOW_MIN, Stream::window);
         let mut held = state.stream.take().map(|mut stream| stream.abandon()).unwrap_or_default();

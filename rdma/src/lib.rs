@@ -35,4 +35,7 @@ mod transfer;
 pub mod verbs;
 
 #[cfg(feature = "verbs")]
+#[doc(hidden)]
+pub use adapter::break_queue_pairs;
+#[cfg(feature = "verbs")]
 pub use socket::{RdmaFactory, RdmaStack};

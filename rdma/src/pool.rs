@@ -83,6 +83,11 @@ impl<C> Pool<C> {
         self.free.push(chunk);
     }
 
+    /// Chunks made, in use or not.
+    pub(crate) fn made(&self) -> u32 {
+        self.made
+    }
+
     /// Chunks made and not in use.
     pub(crate) fn free(&self) -> usize {
         self.free.len()

@@ -58,13 +58,20 @@ impl Conn {
         while sent < outbox.len() {
             let State { stream: Some(stream), .. } = &mut *state else { break };
             let Some(note) = stream.begin(Kind::Data) else {
+                if stream.awaits_completion() {
+                    queues.await_sends();
+                }
                 state.write_wanted = true;
                 break;
             };
-            let Some(mut chunk) = queues.send_chunk(self) else {
+            let chunk = queues.send_chunk(self);
+            let Ok(Some(mut chunk)) = chunk else {
                 stream.take_back(note);
                 state.write_wanted = true;
-                break;
+                match chunk {
+                    Err(error) if sent == 0 => return Err(error),
+                    _ => break,
+                }
             };
             let most = state.message_max as usize;
             let n = gather.fill(&mut chunk[..most]);
@@ -105,9 +112,13 @@ impl Conn {
 
     /// Tells the peer what it is owed, if it must know now.
     fn grant(&self, state: &mut State) {
-        let note = state.stream.as_mut().and_then(|stream| stream.begin(Kind::Grant));
-        if let Some(note) = note {
+        let Some(stream) = &mut state.stream else { return };
+        if let Some(note) = stream.begin(Kind::Grant) {
             self.post_empty(state, note);
+        } else if stream.awaits_completion()
+            && let Some(queues) = &state.queues
+        {
+            queues.await_sends();
         }
     }
 
@@ -143,7 +154,7 @@ impl Conn {
         loop {
             match self.next_line(state) {
                 // Its first bytes were faster than its word that it can receive.
-                Ok(Some(Line::Go)) if !self.dialled => {}
+                Ok(Some(Line::Go)) if std::mem::take(&mut state.go_late) => {}
                 Ok(None) => return false,
                 // Nobody says anything there any more; a word is as bad as the end.
                 Ok(Some(_)) | Err(_) => return true,
@@ -183,7 +194,7 @@ impl Conn {
         outcome
     }
 
-    /// A receive completed. Gives the chunk back when nobody has to read it.
+    /// A receive completed. Gives the chunk back when the stream had no use for it.
     pub(crate) fn on_receive(
         &self,
         queues: &Queues,
@@ -212,18 +223,21 @@ impl Conn {
                 return Some(chunk);
             }
         };
+        // Before anything is posted that may make the peer use it.
+        queues.recycle(&mut unread.into_iter().collect());
         let by = stream.wants();
-        if by > 0 && queues.promise(by) {
-            stream.grow(by);
+        if by > 0 {
+            if queues.promise(by) { stream.grow(by) } else { stream.declined() }
         }
         if state.phase == Phase::AwaitGo {
             // Whoever sends can receive.
+            state.go_late = true;
             self.opened(&mut state);
         }
         let writable = wake.writable && std::mem::take(&mut state.write_wanted);
         self.tell(&state, queues, wake.readable, writable);
         self.grant(&mut state);
-        unread
+        None
     }
 
     /// A send completed, well or not. Gives back its chunk.
@@ -236,6 +250,7 @@ impl Conn {
             Status::Success => {
                 let writable = wake.writable && std::mem::take(&mut state.write_wanted);
                 self.tell(&state, queues, false, writable);
+                self.grant(&mut state);
             }
             Status::Flushed if state.failed.is_some() => {}
             _ => self.break_off(&mut state, io::ErrorKind::ConnectionReset, &format!("a send failed: {status:?}")),

@@ -7,7 +7,8 @@ mod verbs;
 
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use device::counters;
 use msgr::{Connection, Dispatcher, EntityName, EntityType, Message, Policy};
@@ -60,6 +61,29 @@ fn connections_that_share_one_chunk_to_send_from_all_make_progress() {
             assert_eq!((answer.tid, answer.data.len()), (tid, 100_000));
             assert!(answer.data.iter().all(|byte| *byte == tid as u8));
         }
+    }
+}
+
+#[test]
+fn a_thread_that_finds_no_chunk_while_its_worker_sleeps_sends_when_there_is_one() {
+    const ROUNDS: u64 = 10;
+    // Nothing is ever answered, so nothing but the bell and completions can wake the client's worker.
+    let server = Plan::server(Policy::stateless_server()).start(&Verbs);
+    let client = Plan::client(Policy::lossy_client()).with("ms_async_rdma_send_buffers", "1");
+    let client = client.with("ms_async_op_threads", "1").with("ms_async_rdma_polling_us", "0").start(&Verbs);
+    let connection = client.connect(server.address());
+    for round in 0..ROUNDS {
+        let send = |part: u64| {
+            let message = Message::new(1).with_tid(2 * round + part).with_data(vec![1; 100_000]);
+            connection.send_message(message).unwrap();
+        };
+        send(0);
+        // Not so soon that the worker is asked to write, and before the first one is acknowledged.
+        thread::sleep(Duration::from_millis(1));
+        send(1);
+        assert_eq!([server.message().tid, server.message().tid], [2 * round, 2 * round + 1]);
+        // Longer than it looks after sends by itself.
+        thread::sleep(Duration::from_millis(150));
     }
 }
 

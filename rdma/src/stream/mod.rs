@@ -10,7 +10,8 @@
 //!
 //! A grant needs no credit: one receive is kept for it beside the window, and another one for the end. The next grant waits
 //! until a message of the peer says that it *heard* the last one. No answer is made for that: whoever was granted credits
-//! either has them still, or has used one, and with that message has said so.
+//! either has them still, or has used one, and with that message has said so. It also waits for the last one's completion,
+//! for which one place in the send queue is kept.
 
 mod note;
 #[cfg(test)]
@@ -33,6 +34,9 @@ pub(crate) const EXTRA: u32 = 2;
 pub(crate) const WINDOW_MAX: u32 = 32;
 /// Places in the send queue that data may not use: a grant, the end and the beacon.
 const RESERVED_SENDS: u32 = 3;
+/// A window that could not grow asks again after so many messages: each time that it is refused may have cost a
+/// registration that failed.
+const GROWTH_PAUSE: u32 = 1000;
 
 /// What the peer did that no peer of this protocol does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -81,6 +85,8 @@ pub(crate) struct Stream<C> {
     blocked: bool,
     /// The peer has not said yet that it heard the last grant.
     granting: bool,
+    /// Completions to come up to that of the last grant.
+    grant_depth: u32,
     /// The peer's grant was heard, which the next message says.
     heard: bool,
     end_sent: bool,
@@ -89,6 +95,8 @@ pub(crate) struct Stream<C> {
     owed: u32,
     /// The window has grown, and the peer does not know yet.
     grown: bool,
+    /// Messages to receive before the window asks to grow again.
+    pause: u32,
     received: VecDeque<Part<C>>,
     end: Option<End>,
 }
@@ -114,12 +122,14 @@ impl<C: Deref<Target = [u8]>> Stream<C> {
             send_queue,
             blocked: false,
             granting: false,
+            grant_depth: 0,
             heard: false,
             end_sent: false,
             window,
             granted: window,
             owed: 0,
             grown: false,
+            pause: 0,
             received: VecDeque::new(),
             end: None,
         }
@@ -131,7 +141,7 @@ impl<C: Deref<Target = [u8]>> Stream<C> {
         let may = !self.end_sent
             && match kind {
                 Kind::Data => self.may_send(),
-                Kind::Grant => !self.granting && self.owed > 0 && (self.granted == 0 || self.owed >= self.window / 2),
+                Kind::Grant => self.is_grant_due() && self.grant_depth == 0,
                 Kind::End => true,
             };
         if !may {
@@ -141,7 +151,7 @@ impl<C: Deref<Target = [u8]>> Stream<C> {
         self.in_flight += 1;
         match kind {
             Kind::Data => self.credits -= 1,
-            Kind::Grant => self.granting = true,
+            Kind::Grant => (self.granting, self.grant_depth) = (true, self.in_flight),
             Kind::End => self.end_sent = true,
         }
         // A window is far smaller than what the note can count.
@@ -157,7 +167,18 @@ impl<C: Deref<Target = [u8]>> Stream<C> {
         self.in_flight -= 1;
         self.granted -= u32::from(note.grants);
         self.owed += u32::from(note.grants);
+        self.grown |= note.grants > 0;
         self.heard |= note.heard;
+    }
+
+    fn is_grant_due(&self) -> bool {
+        !self.end_sent && !self.granting && self.owed > 0 && (self.granted == 0 || self.owed >= self.window / 2)
+    }
+
+    /// Nothing but a completion lets it send what it has: the caller must see to it that completions are looked at.
+    pub(crate) fn awaits_completion(&self) -> bool {
+        let full = self.blocked && self.credits > 0 && !self.end_sent;
+        full || self.is_grant_due() && self.grant_depth > 0
     }
 
     fn may_send(&self) -> bool {
@@ -167,6 +188,7 @@ impl<C: Deref<Target = [u8]>> Stream<C> {
     /// A posted message completed.
     pub(crate) fn completed(&mut self) -> Wake {
         self.in_flight -= 1;
+        self.grant_depth = self.grant_depth.saturating_sub(1);
         self.wake(false)
     }
 
@@ -199,6 +221,7 @@ impl<C: Deref<Target = [u8]>> Stream<C> {
             return Err(PeerError::Overrun);
         }
         self.granting &= !note.heard;
+        self.pause = self.pause.saturating_sub(1);
         self.credits += u32::from(note.grants);
         if self.credits > WINDOW_MAX { Err(PeerError::Credits) } else { Ok(()) }
     }
@@ -237,7 +260,7 @@ impl<C: Deref<Target = [u8]>> Stream<C> {
     pub(crate) fn wants(&self) -> u32 {
         let used_up = self.granted == 0 && !self.grown;
         let keeps_pace = self.held() <= self.window / 2;
-        if used_up && keeps_pace { self.window.min(WINDOW_MAX - self.window) } else { 0 }
+        if used_up && keeps_pace && self.pause == 0 { self.window.min(WINDOW_MAX - self.window) } else { 0 }
     }
 
     /// The window has grown by so many receives.
@@ -245,6 +268,11 @@ impl<C: Deref<Target = [u8]>> Stream<C> {
         self.window += by;
         self.owed += by;
         self.grown = true;
+    }
+
+    /// It could not grow.
+    pub(crate) fn declined(&mut self) {
+        self.pause = GROWTH_PAUSE;
     }
 
     /// The connection broke: no more arrives, and nothing can be sent.
