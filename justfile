@@ -115,3 +115,11 @@ rdma-test-full *options: rdma-setup
 # A shell script's worth of commands in that guest, such as a benchmark: runs DIR/run there, with DIR as /job.
 rdma-guest dir: rdma-setup
     .ci/guest/run {{ dir }}
+
+# Simple, async and rdma side by side in that guest, with bare TCP and bare verbs as the floors: writes out/rdma.html.
+bench-rdma *options: rdma-setup
+    .ci/guest/bench page {{ options }}
+
+# RDMA at one peer in that guest against bare verbs and the project's own bars; fails when one is missed.
+speed-rdma *options: rdma-setup
+    .ci/guest/bench bars {{ options }}
