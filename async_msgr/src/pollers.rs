@@ -12,7 +12,7 @@ use crate::driver::{EventDriver, Ready, Token};
 
 /// Polls between two looks at the sockets: often enough that a busy queue does not starve them, seldom enough that their
 /// system call does not slow it.
-const POLLS_PER_LOOK: u32 = 16;
+const POLLS_PER_LOOK: u32 = 32;
 /// Tokens from here downwards are the pollers' descriptors; no slot reaches so high, and the driver's waker is above.
 const FIRST_TOKEN: usize = usize::MAX - 1;
 /// How many tokens those may be.
@@ -54,6 +54,7 @@ pub struct Pollers {
     worker: u64,
     list: Vec<Watched>,
     next_token: usize,
+    /// Since the sockets were looked at.
     polls: u32,
 }
 
@@ -97,17 +98,27 @@ impl Pollers {
         self.list.iter().map(|watched| watched.poller.busy_poll()).max().unwrap_or_default()
     }
 
-    /// Polls, and now and then looks at the sockets too, without waiting.
+    /// Polls until something comes or `is_interrupted`; looks at the sockets too, without waiting, as often as
+    /// [`POLLS_PER_LOOK`] says, and then returns in any case.
     ///
     /// # Errors
     /// As [`EventDriver::wait`].
-    pub fn spin(&mut self, driver: &mut dyn EventDriver, ready: &mut Vec<Ready>) -> io::Result<()> {
-        self.poll(ready);
-        self.polls += 1;
-        if self.list.is_empty() || self.polls.is_multiple_of(POLLS_PER_LOOK) {
-            driver.wait(ready, Some(Duration::ZERO))?;
-            ready.retain(|event| !self.is_own(event.token));
+    pub fn spin(
+        &mut self,
+        driver: &mut dyn EventDriver,
+        ready: &mut Vec<Ready>,
+        is_interrupted: impl Fn() -> bool,
+    ) -> io::Result<()> {
+        while !self.list.is_empty() && self.polls < POLLS_PER_LOOK {
+            self.polls += 1;
+            self.poll(ready);
+            if !ready.is_empty() || is_interrupted() {
+                return Ok(());
+            }
         }
+        self.polls = 0;
+        driver.wait(ready, Some(Duration::ZERO))?;
+        ready.retain(|event| !self.is_own(event.token));
         Ok(())
     }
 

@@ -122,7 +122,7 @@ impl Worker {
             let begun = Instant::now();
             let until = timers.until_next(begun).map_or(busy_poll, |next| next.min(busy_poll));
             while begun.elapsed() < until {
-                pollers.spin(&mut **driver, ready)?;
+                pollers.spin(&mut **driver, ready, || self.mailbox.is_pending())?;
                 if !ready.is_empty() || self.mailbox.is_pending() {
                     return Ok(());
                 }

@@ -26,8 +26,8 @@ struct Bar {
 /// dispatches. Twice the time of a bare send leaves room for that when nobody sleeps; asleep, the wake-ups that both pay
 /// weigh more than the messenger's own work, so less is allowed. A stream has its messages' work overlap with the device's.
 ///
-/// Judged is what the defaults give, checksums included. Without checksums the same is shown beside it: in an emulated
-/// machine they cost as much as the bare send itself, on hardware next to nothing.
+/// Judged is what the defaults give, checksums included. Without checksums the same is shown beside it: on hardware they cost
+/// next to nothing, in an emulated machine a good part of what a bare send does.
 const BARS: [Bar; 6] = [
     Bar {
         what: "4 KiB half round trip, polling",

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::atomic::Ordering::{Relaxed, Release};
 use std::sync::{Arc, MutexGuard, Weak};
 
 use super::{Queues, lock};
@@ -21,8 +22,6 @@ pub(super) struct Receiving {
 /// What a worker sends from.
 pub(super) struct Sending {
     pool: Pool<Chunk>,
-    /// Requests whose completion has not come, of all connections.
-    outstanding: u32,
     /// Somebody waits for a completion, and the worker knows, or its bell was rung.
     awaited: bool,
     /// Connections that found no chunk, the first to be served first.
@@ -37,7 +36,7 @@ impl Receiving {
 
 impl Sending {
     pub(super) fn new(budget: &Arc<Budget>) -> Sending {
-        Sending { pool: Pool::new(budget), outstanding: 0, awaited: false, waiting: VecDeque::new() }
+        Sending { pool: Pool::new(budget), awaited: false, waiting: VecDeque::new() }
     }
 }
 
@@ -111,6 +110,7 @@ impl Queues {
             Err(error) if sending.pool.made() == 0 => return Err(error),
             Ok(None) | Err(_) => sending.waiting.push_back(Arc::downgrade(who)),
         }
+        self.wanting.store(true, Release);
         self.await_with(sending);
         Ok(None)
     }
@@ -130,12 +130,12 @@ impl Queues {
 
     /// A request is about to be posted. Counted before, since its completion may come before the call returns.
     pub(crate) fn posting(&self) {
-        lock(&self.sending).outstanding += 1;
+        self.outstanding.fetch_add(1, Relaxed);
     }
 
     /// It could not be.
     pub(crate) fn not_posted(&self) {
-        lock(&self.sending).outstanding -= 1;
+        self.outstanding.fetch_sub(1, Relaxed);
     }
 
     /// Takes a chunk back that was sent or not needed.
@@ -149,7 +149,9 @@ impl Queues {
         loop {
             let next = {
                 let mut sending = lock(&self.sending);
-                if served >= sending.pool.free() { None } else { sending.waiting.pop_front() }
+                let next = if served >= sending.pool.free() { None } else { sending.waiting.pop_front() };
+                self.wanting.store(!sending.waiting.is_empty(), Relaxed);
+                next
             };
             let Some(next) = next else { return };
             served += usize::from(next.upgrade().is_some_and(|conn| conn.may_write(self)));
@@ -163,17 +165,13 @@ impl Queues {
 
     /// A send completed, well or not.
     pub(super) fn send_completed(&self) {
-        lock(&self.sending).outstanding -= 1;
-    }
-
-    pub(super) fn has_outstanding_sends(&self) -> bool {
-        lock(&self.sending).outstanding > 0
+        self.outstanding.fetch_sub(1, Relaxed);
     }
 
     /// Whether the completions of sends are to wake the worker. That is over when none is to come.
     pub(super) fn are_sends_awaited(&self) -> bool {
         let mut sending = lock(&self.sending);
-        sending.awaited &= sending.outstanding > 0 || !sending.waiting.is_empty();
+        sending.awaited &= self.outstanding.load(Relaxed) > 0 || !sending.waiting.is_empty();
         sending.awaited
     }
 }

@@ -1,16 +1,20 @@
 //! One worker's queues of a device: where its connections' requests end, and the chunks for them. The worker polls them.
 //!
 //! Nothing here is shared with another worker but the device and the budget of chunks, so no lock is waited for in normal
-//! work; they are there for threads that send without the worker.
+//! work; they are there for threads that send without the worker. A poll that finds nothing, of which a worker may make
+//! millions a second, takes none but that of the room for what it finds.
 //!
-//! Lock order: a connection's state before anything here; of these, only one at a time.
+//! Lock order: that room, which the worker alone takes; then a connection's state; then one of the others, and no other.
 
 mod chunks;
 
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicU32,
+    Ordering::{Acquire, Relaxed, Release},
+};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -22,7 +26,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use self::chunks::{Receiving, Sending};
 use crate::adapter::Adapter;
 use crate::connection::{Conn, Look};
-use crate::verbs::{Completion, CompletionQueue, POLL_MAX, SharedReceiveQueue};
+use crate::verbs::{Completion, CompletionQueue, Found, SharedReceiveQueue};
 
 /// The completions of sends make no event unless somebody waits for them: most tell nothing that is worth a wake-up. One
 /// that failed must be noticed all the same, at the latest after so long. A worker that sleeps is not told when another
@@ -30,6 +34,11 @@ use crate::verbs::{Completion, CompletionQueue, POLL_MAX, SharedReceiveQueue};
 const SENDS_SEEN_WITHIN: Duration = Duration::from_millis(100);
 /// While a connection is being opened or closed, how often its worker looks what has become of it, at the least.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Wake-ups after which the events behind them are read from the kernel. An edge-triggered driver reports each event when it
+/// comes, whether earlier ones were read or not, and two system calls a wake-up would be most of what sleeping costs. The
+/// kernel keeps those that wait, some hundred bytes each.
+const WAKES_PER_CLEARING: u32 = 32;
 
 /// How long a worker that ends waits for the last messages of its connections to arrive.
 const LINGER: Duration = Duration::from_millis(500);
@@ -47,14 +56,22 @@ pub(crate) struct Queues {
     bell: Arc<OwnedFd>,
     receiving: Mutex<Receiving>,
     sending: Mutex<Sending>,
+    /// Requests to send whose completion has not come, of all connections.
+    outstanding: AtomicU32,
+    /// Somebody waits for a chunk to send from.
+    wanting: AtomicBool,
     /// By the number of the queue pair.
     connections: Mutex<HashMap<u32, Arc<Conn>>>,
     /// Those that are being opened or closed.
     changing: Mutex<Vec<Arc<Conn>>>,
     news: Mutex<Vec<Ready>>,
-    completions: Mutex<Vec<Completion>>,
+    /// There are such, or there is news; set after it is there.
+    stirred: AtomicBool,
+    found: Mutex<Found>,
     /// Whether the queue of receives, and that of sends, will make an event.
     armed: [AtomicBool; 2],
+    /// Wake-ups by either.
+    wakes: [AtomicU32; 2],
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -72,11 +89,15 @@ impl Queues {
             bell: Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?),
             receiving: Mutex::new(Receiving::new(options.queue, &adapter.receive_budget)),
             sending: Mutex::new(Sending::new(&adapter.send_budget)),
+            outstanding: AtomicU32::new(0),
+            wanting: AtomicBool::new(false),
             connections: Mutex::default(),
             changing: Mutex::default(),
             news: Mutex::default(),
-            completions: Mutex::default(),
+            stirred: AtomicBool::new(false),
+            found: Mutex::default(),
             armed: Default::default(),
+            wakes: Default::default(),
             adapter: Arc::clone(adapter),
         }))
     }
@@ -92,11 +113,13 @@ impl Queues {
         if !changing.iter().any(|other| Arc::ptr_eq(other, conn)) {
             changing.push(Arc::clone(conn));
         }
+        self.stirred.store(true, Release);
     }
 
     /// Tells the worker of a connection's readiness, in this turn or the next.
     pub(crate) fn tell(&self, ready: Ready) {
         lock(&self.news).push(ready);
+        self.stirred.store(true, Release);
     }
 
     pub(crate) fn fail_all(&self) {
@@ -145,22 +168,18 @@ impl Queues {
 
     /// Takes all completions. This ends, since peers are owed no credits for what is not read here.
     fn take_completions(&self, queue: &CompletionQueue, act: impl Fn(&Queues, Completion)) {
-        let mut completions = std::mem::take(&mut *lock(&self.completions));
+        let mut found = lock(&self.found);
         loop {
-            let count = match queue.poll(&mut completions) {
-                Ok(count) => count,
-                Err(error) => {
-                    tracing::error!(%error, "cannot poll a completion queue");
-                    self.fail_all();
-                    break;
-                }
-            };
-            completions.drain(..).for_each(|completion| act(self, completion));
-            if count < POLL_MAX {
-                break;
+            if let Err(error) = queue.poll(&mut found) {
+                tracing::error!(%error, "cannot poll a completion queue");
+                return self.fail_all();
+            }
+            let more = found.is_full();
+            found.drain().for_each(|completion| act(self, completion));
+            if !more {
+                return;
             }
         }
-        *lock(&self.completions) = completions;
     }
 
     /// Lets the queue at this place of `armed` make an event, unless it will.
@@ -180,7 +199,7 @@ impl Queues {
         let now = Instant::now();
         for conn in changing {
             match conn.look(self, now) {
-                Look::Again => lock(&self.changing).push(conn),
+                Look::Again => self.watch(&conn),
                 Look::Settled => {}
                 Look::Gone(number) => drop(lock(&self.connections).remove(&number)),
             }
@@ -196,14 +215,18 @@ impl Poller for Queues {
 
     fn poll(&self, ready: &mut Vec<Ready>) {
         self.take_received();
-        if self.has_outstanding_sends() {
+        if self.outstanding.load(Relaxed) > 0 {
             self.take_completions(&self.send_cq, Queues::on_send);
         }
-        self.serve_waiting();
-        if !lock(&self.changing).is_empty() {
-            self.look_after();
+        if self.wanting.load(Acquire) {
+            self.serve_waiting();
         }
-        ready.append(&mut lock(&self.news));
+        if self.stirred.load(Acquire) {
+            // Before it looks: what comes while it does sets this again.
+            self.stirred.store(false, Relaxed);
+            self.look_after();
+            ready.append(&mut lock(&self.news));
+        }
     }
 
     fn arm(&self) -> io::Result<()> {
@@ -215,9 +238,9 @@ impl Poller for Queues {
     }
 
     fn woken(&self, source: usize) {
-        let cleared = match source {
-            0 => self.receive_cq.clear_events(),
-            1 => self.send_cq.clear_events(),
+        let queue = match source {
+            0 => &self.receive_cq,
+            1 => &self.send_cq,
             2 => {
                 // Nothing to read: an earlier report was of the same ring.
                 let _ = rustix::io::read(&self.bell, &mut [0; 8]);
@@ -226,7 +249,10 @@ impl Poller for Queues {
             _ => return self.adapter.take_events(),
         };
         self.armed[source].store(false, Relaxed);
-        if let Err(error) = cleared {
+        let wakes = self.wakes[source].fetch_add(1, Relaxed) + 1;
+        if wakes.is_multiple_of(WAKES_PER_CLEARING)
+            && let Err(error) = queue.clear_events()
+        {
             tracing::error!(%error, "cannot read the events of a completion queue");
         }
     }

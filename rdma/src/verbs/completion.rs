@@ -12,7 +12,7 @@ use super::domain::Domain;
 use super::{Handle, Kind, Status, VerbsError, check, destroyed, posted, unsupported, watchable};
 
 /// Completions taken from a queue in one call. More would only delay the first of them.
-pub const POLL_MAX: usize = 32;
+const POLL_MAX: usize = 32;
 
 /// That a request has ended, well or not. Whoever holds it may take what was posted, once.
 #[derive(Debug)]
@@ -58,6 +58,39 @@ impl Completion {
     #[must_use]
     pub fn imm(&self) -> Option<u32> {
         self.imm
+    }
+}
+
+/// What polls found, and room for it, to be used again: a poll that finds nothing should cost nothing.
+pub struct Found {
+    entries: [ffi::ibv_wc; POLL_MAX],
+    /// How many of them are completions.
+    count: usize,
+}
+
+impl Default for Found {
+    fn default() -> Found {
+        Found { entries: [ffi::ibv_wc::default(); POLL_MAX], count: 0 }
+    }
+}
+
+impl Found {
+    /// Takes the completions, each once.
+    pub fn drain(&mut self) -> impl Iterator<Item = Completion> {
+        let count = std::mem::take(&mut self.count);
+        self.entries[..count].iter().map(|wc| Completion {
+            wr_id: wc.wr_id(),
+            qp_num: wc.qp_num,
+            status: Status::of(wc.error()),
+            byte_len: u32::try_from(wc.len()).unwrap_or(u32::MAX),
+            imm: wc.imm_data().map(u32::from_be),
+        })
+    }
+
+    /// Whether the last poll found as many as it had room for, so that there may be more.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.count == POLL_MAX
     }
 }
 
@@ -108,26 +141,20 @@ impl CompletionQueue {
         Arc::ptr_eq(&self.channel.domain, domain)
     }
 
-    /// Appends at most [`POLL_MAX`] completions to `into` and returns how many that were. Fewer: the queue was empty.
+    /// Replaces what is in `found` by the next completions, at most [`POLL_MAX`].
     ///
     /// # Errors
     /// When the queue is broken, by more completions than there was room for.
-    pub fn poll(&self, into: &mut Vec<Completion>) -> io::Result<usize> {
-        let mut found = [ffi::ibv_wc::default(); POLL_MAX];
+    pub fn poll(&self, found: &mut Found) -> io::Result<()> {
+        found.count = 0;
         // SAFETY: the queue exists, and the call fills at most that many entries.
         let count = unsafe {
             let poll = (*self.channel.domain.context()).ops.poll_cq.ok_or_else(unsupported)?;
-            poll(self.cq.raw(), POLL_MAX as c_int, found.as_mut_ptr())
+            poll(self.cq.raw(), POLL_MAX as c_int, found.entries.as_mut_ptr())
         };
         let count = usize::try_from(count).map_err(|_| io::Error::other("ibv_poll_cq: the queue is broken"))?;
-        into.extend(found[..count.min(POLL_MAX)].iter().map(|wc| Completion {
-            wr_id: wc.wr_id(),
-            qp_num: wc.qp_num,
-            status: Status::of(wc.error()),
-            byte_len: u32::try_from(wc.len()).unwrap_or(u32::MAX),
-            imm: wc.imm_data().map(u32::from_be),
-        }));
-        Ok(count)
+        found.count = count.min(POLL_MAX);
+        Ok(())
     }
 
     /// Asks for an event at the next completion; one event, until armed again.

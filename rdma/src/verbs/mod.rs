@@ -30,12 +30,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
-pub use completion::{Completion, CompletionQueue, POLL_MAX};
+pub use completion::{Completion, CompletionQueue, Found};
 pub use device::{Device, device_names};
 pub use error::VerbsError;
 pub use memory::Chunk;
 pub use posted::Kind;
-pub use queue_pair::{QueuePair, Refused, SendRequest};
+pub use queue_pair::{QueuePair, Refused};
 pub use receive::SharedReceiveQueue;
 pub use values::{AsyncEvent, Limits, PathOptions, Port, PortState, QueuePairState, Status};
 

@@ -12,20 +12,10 @@ use super::domain::Domain;
 use super::posted::Posted;
 use super::values::Change;
 use super::{
-    CHAIN_MAX, Chunk, Completion, CompletionQueue, Handle, Kind, PathOptions, QueuePairState, SGE_MAX,
-    SharedReceiveQueue, VerbsError, check, destroyed, lock, unsupported,
+    Chunk, Completion, CompletionQueue, Handle, Kind, PathOptions, QueuePairState, SGE_MAX, SharedReceiveQueue,
+    VerbsError, check, destroyed, lock, unsupported,
 };
 use crate::endpoint::{Endpoint, GidEntry};
-
-/// One message to send.
-pub struct SendRequest {
-    /// What holds the bytes; `None` for a message without any.
-    pub chunk: Option<Chunk>,
-    /// How many of them to send, from its beginning.
-    pub len: u32,
-    /// 32 bits that arrive beside them.
-    pub imm: u32,
-}
 
 /// A chunk that could not be posted, and why.
 #[derive(thiserror::Error)]
@@ -33,7 +23,7 @@ pub struct SendRequest {
 pub struct Refused {
     /// Given back.
     pub chunk: Chunk,
-    /// As [`QueuePair::post_sends`] has it.
+    /// As [`QueuePair::post_send`] has it.
     pub error: io::Error,
 }
 
@@ -172,45 +162,18 @@ impl QueuePair {
         lock(&self.posted).len()
     }
 
-    /// Sends the requests at the front of `requests`, in order, as many as fit, removes them from it and returns how many
-    /// that were. Each makes a completion, which must be taken to make room again. In ERR all are accepted and flushed.
+    /// Sends the first `len` bytes of `chunk`. It makes a completion, which must be taken to make room again. In ERR it is
+    /// accepted and flushed.
     ///
     /// # Errors
-    /// `NotConnected` before RTS, `WouldBlock` if there is no room for any, `InvalidInput` if the first asks for more bytes
-    /// than its chunk has or is of another device, or what the device says; then some may have been posted, and those are
-    /// removed.
-    pub fn post_sends(&self, requests: &mut Vec<SendRequest>) -> io::Result<usize> {
-        let mut posted = lock(&self.posted);
-        let mut done = 0;
-        let result = loop {
-            let rest = &mut requests[done..];
-            if rest.is_empty() {
-                break Ok(done);
-            }
-            match self.post_chain(&mut posted, rest, Kind::Send) {
-                (0, Err(error)) if done == 0 => break Err(error),
-                (0, _) => break Ok(done),
-                (count, Ok(())) => done += count,
-                // The device accepted these or may have: they are gone, and the queue pair is of no more use.
-                (count, Err(error)) => {
-                    done += count;
-                    break Err(error);
-                }
-            }
-        };
-        requests.drain(..done);
-        result
-    }
-
-    /// Sends the first `len` bytes of `chunk`.
-    ///
-    /// # Errors
-    /// As [`QueuePair::post_sends`], with the chunk.
+    /// `NotConnected` before RTS, `WouldBlock` if there is no room, `InvalidInput` if the chunk has fewer bytes or is of
+    /// another device, or what the device says; with the chunk.
     pub fn post_send(&self, chunk: Chunk, len: u32, imm: u32) -> Result<(), Refused> {
-        let mut request = [SendRequest { chunk: Some(chunk), len, imm }];
-        let (_, result) = self.post_chain(&mut lock(&self.posted), &mut request, Kind::Send);
-        match (result, request) {
-            (Err(error), [SendRequest { chunk: Some(chunk), .. }]) => Err(Refused { chunk, error }),
+        if len > chunk.size() || !chunk.is_of(&self.domain) {
+            return Err(Refused { chunk, error: io::ErrorKind::InvalidInput.into() });
+        }
+        match self.post(Some(chunk), len, imm, Kind::Send) {
+            Err((Some(chunk), error)) => Err(Refused { chunk, error }),
             // The chunk is with the device; if it did not want it after all, the next call will fail as well.
             _ => Ok(()),
         }
@@ -219,85 +182,54 @@ impl QueuePair {
     /// Sends a message without bytes.
     ///
     /// # Errors
-    /// As [`QueuePair::post_sends`].
+    /// As [`QueuePair::post_send`].
     pub fn post_send_empty(&self, imm: u32) -> io::Result<()> {
-        self.post_chain(&mut lock(&self.posted), &mut [SendRequest { chunk: None, len: 0, imm }], Kind::Send).1
+        self.post(None, 0, imm, Kind::Send).map_err(|(_, error)| error)
     }
 
     /// Posts the mark that is flushed after everything posted before, once this is in ERR. There is room for one besides
     /// the sends.
     ///
     /// # Errors
-    /// As [`QueuePair::post_sends`].
+    /// As [`QueuePair::post_send`].
     pub fn post_beacon(&self) -> io::Result<()> {
-        self.post_chain(&mut lock(&self.posted), &mut [SendRequest { chunk: None, len: 0, imm: 0 }], Kind::Beacon).1
+        self.post(None, 0, 0, Kind::Beacon).map_err(|(_, error)| error)
     }
 
-    /// Posts from the front of `requests`, at most [`CHAIN_MAX`], taking their chunks, and returns how many that were.
-    fn post_chain(
-        &self,
-        posted: &mut Posted<Option<Chunk>>,
-        requests: &mut [SendRequest],
-        kind: Kind,
-    ) -> (usize, io::Result<()>) {
+    /// Posts one request. Gives the chunk back unless the device has it, or may.
+    fn post(&self, chunk: Option<Chunk>, len: u32, imm: u32, kind: Kind) -> Result<(), (Option<Chunk>, io::Error)> {
         if !self.accepts_sends.load(Ordering::Acquire) {
-            return (0, Err(io::ErrorKind::NotConnected.into()));
-        }
-        let room = match kind {
-            Kind::Beacon => posted.room(),
-            _ => posted.room().saturating_sub(1),
-        };
-        let most = CHAIN_MAX.min(room);
-        if most == 0 {
-            return (0, Err(io::ErrorKind::WouldBlock.into()));
+            return Err((chunk, io::ErrorKind::NotConnected.into()));
         }
         // SAFETY: the context is open.
         let Some(post) = (unsafe { (*self.domain.context()).ops.post_send }) else {
-            return (0, Err(unsupported()));
+            return Err((chunk, unsupported()));
         };
-        let mut pieces = [ffi::ibv_sge::default(); CHAIN_MAX];
-        let mut work = [ffi::ibv_send_wr::default(); CHAIN_MAX];
-        let (piece, first) = (pieces.as_mut_ptr(), work.as_mut_ptr());
-        let mut count = 0;
-        for request in requests.iter_mut().take(most) {
-            let size = request.chunk.as_ref().map_or(0, Chunk::size);
-            if request.len > size || request.chunk.as_ref().is_some_and(|chunk| !chunk.is_of(&self.domain)) {
-                break;
-            }
-            let sge = request.chunk.as_ref().map(|chunk| chunk.part(request.len)).unwrap_or_default();
-            let wr_id = posted.insert(request.chunk.take(), kind);
-            // SAFETY: `count` is below CHAIN_MAX, the length of both.
-            unsafe {
-                *piece.add(count) = sge;
-                let next = first.add(count);
-                (*next).wr_id = wr_id;
-                (*next).sg_list = piece.add(count);
-                // A piece of no bytes stands for 2 GiB with some devices.
-                (*next).num_sge = c_int::from(sge.length > 0);
-                (*next).opcode = ffi::ibv_wr_opcode::IBV_WR_SEND_WITH_IMM;
-                (*next).__bindgen_anon_1.imm_data = request.imm.to_be();
-                if count > 0 {
-                    (*first.add(count - 1)).next = next;
-                }
-            }
-            count += 1;
+        let mut posted = lock(&self.posted);
+        let kept = usize::from(kind != Kind::Beacon);
+        if posted.room() <= kept {
+            return Err((chunk, io::ErrorKind::WouldBlock.into()));
         }
-        if count == 0 {
-            return (0, Err(io::ErrorKind::InvalidInput.into()));
-        }
+        let mut piece = chunk.as_ref().map(|chunk| chunk.part(len)).unwrap_or_default();
+        let mut request = ffi::ibv_send_wr {
+            wr_id: posted.insert(chunk, kind),
+            sg_list: &raw mut piece,
+            // A piece of no bytes stands for 2 GiB with some devices.
+            num_sge: c_int::from(len > 0),
+            opcode: ffi::ibv_wr_opcode::IBV_WR_SEND_WITH_IMM,
+            ..Default::default()
+        };
+        request.__bindgen_anon_1.imm_data = imm.to_be();
         let mut bad = ptr::null_mut();
-        // SAFETY: the queue pair exists, the requests are linked and end with null, and are read before the call returns.
-        // Their memory is registered and belongs to the table from here on.
-        let result = check(unsafe { post(self.qp.raw(), first, &raw mut bad) });
-        let Err(error) = &result else { return (count, Ok(())) };
-        tracing::warn!("ibv_post_send on queue pair {}: {error}", self.number);
-        // The requests before `bad` are posted. If it is none of them, all may be, so they stay in the table.
-        let accepted = (0..count).find(|&i| first.wrapping_add(i) == bad).unwrap_or(count);
-        for (i, request) in requests.iter_mut().enumerate().take(count).skip(accepted) {
-            // SAFETY: within the array, as above.
-            request.chunk = posted.remove(unsafe { (*first.add(i)).wr_id }).flatten();
-        }
-        (accepted, result)
+        // SAFETY: the queue pair exists, and the request, which is the last of its list, is read before the call returns. Its
+        // memory is registered and belongs to the table from here on.
+        let result = check(unsafe { post(self.qp.raw(), &raw mut request, &raw mut bad) });
+        result.map_err(|error| {
+            tracing::warn!("ibv_post_send on queue pair {}: {error}", self.number);
+            // If it is not named as the bad one, it may be posted, so its chunk stays in the table.
+            let refused = ptr::eq(bad, &raw const request);
+            (refused.then(|| posted.remove(request.wr_id).flatten()).flatten(), error)
+        })
     }
 
     /// Whether the completion is of a send of this queue pair, and not of an earlier one with the same number.

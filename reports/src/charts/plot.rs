@@ -13,7 +13,7 @@ const HEIGHT: f64 = 256.0;
 const TOP: f64 = 26.0;
 const BOTTOM: f64 = 44.0;
 /// Room for the names beside the lines.
-const NAMES: f64 = 74.0;
+const NAMES: f64 = 82.0;
 /// Room on the right when no line has a name.
 const RIGHT: f64 = 14.0;
 const FONT: f64 = 11.5;
@@ -25,7 +25,7 @@ const MARKER: f64 = 4.0;
 /// Shift between neighbouring series, so that intervals at the same place stand side by side.
 const SHIFT: f64 = 3.0;
 /// Longest name that fits beside its line, in characters.
-const NAME_MAX: usize = 9;
+const NAME_MAX: usize = 10;
 /// Room around a marker in which the pointer shows its figures.
 const POINTER: f64 = 9.0;
 
@@ -307,7 +307,7 @@ mod tests {
     #[test]
     fn long_names_are_cut_to_the_room_that_they_have() {
         assert_eq!(short("bare TCP"), "bare TCP");
-        assert_eq!(short("experimental"), "experime…");
+        assert_eq!(short("experimental"), "experimen…");
     }
 
     #[test]

@@ -12,11 +12,10 @@ pub(super) const TITLE: &str = "Emulated machine (TCG), no hardware: ";
 /// Beside figures of time.
 pub(super) const TIMES: &str = "Measured in an emulated machine (TCG). Can show: that it works, and how it stands to the \
                                 floors under the same emulation. Cannot show: how fast it is on hardware, or which is \
-                                faster there; every instruction is translated, checksums cost a hundredfold, and the RDMA \
-                                device is software.";
+                                faster there; every instruction is translated, and the RDMA device is software.";
 
 /// Beside figures that count.
-const COUNTS: &str = "Measured in an emulated machine (TCG). Can show: this count, which does not hang on the speed of \
+const COUNTS: &str = "Measured in an emulated machine (TCG). Can show: this count, which does not depend on the speed of \
                       the machine. Cannot show: what it costs on hardware.";
 
 /// Whether the machine is emulated by qemu without hardware's help. Its CPU says so.
