@@ -98,8 +98,8 @@ impl Pollers {
         self.list.iter().map(|watched| watched.poller.busy_poll()).max().unwrap_or_default()
     }
 
-    /// Polls until something comes or `is_interrupted`; looks at the sockets too, without waiting, as often as
-    /// [`POLLS_PER_LOOK`] says, and then returns in any case.
+    /// Polls until something comes or `is_interrupted`; looks at the sockets too, without waiting, once in
+    /// so many polls, and then returns in any case.
     ///
     /// # Errors
     /// As [`EventDriver::wait`].
