@@ -38,10 +38,25 @@ pub(crate) enum Phase {
     Open,
 }
 
+/// How far a closed connection's queue pair is with giving back what is posted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Drain {
+    /// It may be in use.
+    No,
+    /// It is in ERR, and the beacon is posted.
+    Posted,
+    /// The beacon came back, so everything before it has.
+    Flushed,
+    /// What was received is taken as well.
+    Over,
+}
+
 /// What becomes of a connection among those that are being opened or closed.
 pub(crate) enum Look {
     /// Look again in the next turn.
     Again,
+    /// Look again once the completions of receives are taken.
+    Flushed,
     /// It is open, or waits for its owner.
     Settled,
     /// The queue pair with this number is no more.
@@ -80,6 +95,7 @@ pub(crate) struct State {
     pub(crate) shut: bool,
     /// When draining must be over.
     drain_until: Option<Instant>,
+    pub(crate) drain: Drain,
 }
 
 impl Conn {
@@ -98,6 +114,7 @@ impl Conn {
             failed: None,
             shut: false,
             drain_until: None,
+            drain: Drain::No,
         };
         let told = AtomicBool::new(false);
         Arc::new(Conn { adapter, tcp: Arc::new(tcp), dialled, told, state: Mutex::new(state) })
@@ -225,20 +242,28 @@ impl Conn {
             self.try_advance(&mut state);
             return if state.phase == Phase::Open { Look::Settled } else { Look::Again };
         }
+        let late = state.drain_until.is_some_and(|until| until <= now);
         let in_flight = state.stream.as_ref().map_or(0, Stream::in_flight);
         if in_flight > 0 {
-            if state.drain_until.is_none_or(|until| until > now) {
+            if late && state.failed.is_none() {
+                self.break_off(&mut state, io::ErrorKind::TimedOut, "the peer takes nothing any more");
                 return Look::Again;
             }
-            if state.failed.is_none() {
-                self.break_off(&mut state, io::ErrorKind::TimedOut, "the peer takes nothing any more");
+            if !late {
                 return Look::Again;
             }
             tracing::error!(in_flight, "the RDMA device does not give back what was to be sent: it is broken");
         }
+        match self.drain(&mut state, queues) {
+            Drain::Flushed => {
+                state.drain = Drain::Over;
+                return Look::Flushed;
+            }
+            Drain::Posted if !late => return Look::Again,
+            _ => {}
+        }
         let Some(pair) = state.pair.take() else { return Look::Settled };
         let number = pair.number();
-        // Mostly no request is left, so nothing of it can be in the queues but receives, which belong to them.
         drop(pair);
         let window = state.stream.as_ref().map_or(WINDOW_MIN, Stream::window);
         let mut held = state.stream.take().map(|mut stream| stream.abandon()).unwrap_or_default();
@@ -246,5 +271,26 @@ impl Conn {
         queues.recycle(&mut held);
         queues.withdraw(window + EXTRA);
         Look::Gone(number)
+    }
+
+    /// Sees to it that the queue pair holds nothing of the queues'. A message that is half there has taken a receive out of
+    /// the shared queue; it comes back when the queue pair is in ERR, before a beacon that is posted then, and never once the
+    /// queue pair is gone.
+    fn drain(&self, state: &mut State, queues: &Queues) -> Drain {
+        let half_received = state.stream.as_ref().is_some_and(|stream| !stream.is_ended());
+        if state.drain != Drain::No || !half_received {
+            return state.drain;
+        }
+        self.break_off(state, io::ErrorKind::ConnectionReset, "it is closed");
+        let Some(pair) = &state.pair else { return Drain::No };
+        queues.posting();
+        match pair.post_beacon() {
+            Ok(()) => state.drain = Drain::Posted,
+            Err(error) => {
+                queues.not_posted();
+                tracing::warn!(%error, "cannot drain a queue pair");
+            }
+        }
+        state.drain
     }
 }

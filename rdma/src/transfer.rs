@@ -6,11 +6,11 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use crate::connection::{Conn, Phase, State};
+use crate::connection::{Conn, Drain, Phase, State};
 use crate::queues::Queues;
 use crate::side_channel::Line;
 use crate::stream::{Kind, Note, Stream};
-use crate::verbs::{Chunk, Completion, Status};
+use crate::verbs::{self, Chunk, Completion, Status};
 use msgr::session::{Outbox, ReadInto};
 
 /// Gathers an outbox's segments into chunks.
@@ -243,6 +243,10 @@ impl Conn {
     /// A send completed, well or not. Gives back its chunk.
     pub(crate) fn on_send(&self, queues: &Queues, completion: Completion) -> Option<Chunk> {
         let mut state = self.lock();
+        if completion.kind() == verbs::Kind::Beacon {
+            state.drain = Drain::Flushed;
+            return state.pair.as_ref().and_then(|pair| pair.take(completion));
+        }
         let status = completion.status();
         let chunk = state.pair.as_ref().and_then(|pair| pair.take(completion));
         let wake = state.stream.as_mut().map(Stream::completed).unwrap_or_default();

@@ -1,6 +1,7 @@
 //! Many messages over verbs while connections break: each arrives once and in order.
 #![allow(clippy::unwrap_used)] // in helpers as in tests
 
+mod device;
 mod verbs;
 
 use std::env;
@@ -10,6 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use device::counters;
 use msgr::{Connection, Dispatcher, EntityName, Message, Policy};
 use msgr_conformance::cases::synthetic::SCALE_VARIABLE;
 use msgr_conformance::{Plan, loopback, random};
@@ -62,6 +64,7 @@ fn everything_arrives(name: &str, (server, client): (Policy, Policy), client_bin
     let tenth = env::var(SCALE_VARIABLE).is_ok_and(|scale| scale == "tenth");
     let (messages, large) = if tenth { (MESSAGES / 10, LARGE / 10) } else { (MESSAGES, LARGE) };
     let mut random = random(name);
+    let rnr_before = counters("rnr");
     let mut payload = vec![0; (4 << 20) + 256];
     random.fill(&mut payload);
     let payload = Bytes::from(payload);
@@ -109,6 +112,7 @@ fn everything_arrives(name: &str, (server, client): (Policy, Policy), client_bin
         begun.elapsed().as_secs_f32(),
     );
     assert!(faults > 0, "nothing broke");
+    assert_eq!(counters("rnr"), rnr_before, "receives are missing");
 }
 
 #[test]

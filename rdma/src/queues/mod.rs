@@ -198,8 +198,13 @@ impl Queues {
         let changing = std::mem::take(&mut *lock(&self.changing));
         let now = Instant::now();
         for conn in changing {
-            match conn.look(self, now) {
-                Look::Again => self.watch(&conn),
+            let mut look = conn.look(self, now);
+            if matches!(look, Look::Flushed) {
+                self.take_received();
+                look = conn.look(self, now);
+            }
+            match look {
+                Look::Again | Look::Flushed => self.watch(&conn),
                 Look::Settled => {}
                 Look::Gone(number) => drop(lock(&self.connections).remove(&number)),
             }

@@ -281,6 +281,11 @@ impl<C: Deref<Target = [u8]>> Stream<C> {
         self.end_sent = true;
     }
 
+    /// Whether the peer's last message is here.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.end == Some(End::Clean)
+    }
+
     /// Whether the reader has been given an end.
     pub(crate) fn is_over(&self) -> bool {
         self.end.is_some()
