@@ -1,6 +1,7 @@
 //! `msgr-conformance`: runs the conformance cases against every messenger, driver and stack, and prints who passes what.
 #![forbid(unsafe_code)]
 
+mod elsewhere;
 mod grid;
 mod print;
 mod runner;
@@ -14,6 +15,7 @@ use anyhow::{Context, bail};
 use clap::{Parser, ValueEnum};
 use msgr_conformance::{Kind, SEED_VARIABLE};
 
+use elsewhere::Source;
 use grid::{Grid, grids};
 use runner::{Task, run_all};
 
@@ -36,6 +38,12 @@ struct Options {
     /// Run so many cases at once; by default one for each processor.
     #[arg(long)]
     jobs: Option<usize>,
+    /// Show a column more: what ran elsewhere, from the logs of test programs in a directory.
+    #[arg(long, value_name = "NAME=DIR")]
+    elsewhere: Option<Source>,
+    /// Run nothing here.
+    #[arg(long, requires = "elsewhere")]
+    no_run: bool,
     /// Run this one case against this subject, here and now.
     #[arg(long, hide = true, num_args = 2, value_names = ["CASE", "SUBJECT"])]
     run: Option<Vec<String>>,
@@ -65,8 +73,12 @@ fn main() -> anyhow::Result<ExitCode> {
     if let Some([case, subject]) = options.run.as_deref() {
         return run_here(&grids, case, subject);
     }
-    let tasks = tasks(&grids, &options)?;
-    if tasks.is_empty() {
+    let elsewhere = match &options.elsewhere {
+        Some(source) => Some((&*source.column, source.read()?)),
+        None => None,
+    };
+    let tasks = if options.no_run { Vec::new() } else { tasks(&grids, &options)? };
+    if tasks.is_empty() && !options.no_run {
         bail!("no case matches; the names are those of the first column");
     }
     let jobs = options.jobs.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
@@ -78,11 +90,13 @@ fn main() -> anyhow::Result<ExitCode> {
     });
     let outcomes = outcomes.into_inner()?;
     for (index, grid) in grids.iter().enumerate() {
-        print::table(grid, index, &outcomes);
+        print::table(grid, index, &outcomes, elsewhere.as_ref());
     }
     print::seeds(&outcomes);
     let failed = outcomes.iter().filter(|outcome| !outcome.passed).count();
-    println!("\n{} of {total} runs passed", total - failed);
+    if !options.no_run {
+        println!("\n{} of {total} runs passed", total - failed);
+    }
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

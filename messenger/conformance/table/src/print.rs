@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use msgr_conformance::{Kind, SEED_VARIABLE};
 
+use crate::elsewhere::Outcomes;
 use crate::grid::Grid;
 use crate::runner::Outcome;
 
@@ -26,40 +27,51 @@ pub(crate) fn progress(outcome: &Outcome, number: usize, total: usize) {
     }
 }
 
-/// Prints one grid's table, if any of it was run.
-pub(crate) fn table(grid: &Grid, index: usize, outcomes: &[Outcome]) {
+/// Prints one grid's table, if any of it was run, with a column of what ran elsewhere.
+pub(crate) fn table(grid: &Grid, index: usize, outcomes: &[Outcome], elsewhere: Option<&(&str, Outcomes)>) {
     let mut cells: BTreeMap<(usize, usize), (usize, usize)> = BTreeMap::new();
     for outcome in outcomes.iter().filter(|outcome| outcome.task.grid == index) {
         let (passed, runs) = cells.entry((outcome.task.row, outcome.task.column)).or_default();
         *runs += 1;
         *passed += usize::from(outcome.passed);
     }
-    if cells.is_empty() {
+    let there = |name: &str| elsewhere.and_then(|(_, outcomes)| outcomes.get(name).copied());
+    let elsewhere = elsewhere.filter(|_| grid.rows.iter().any(|row| there(row.name).is_some()));
+    if cells.is_empty() && elsewhere.is_none() {
         return;
     }
+    // Without a run here there is nothing to say of the others.
+    let columns = if cells.is_empty() { &[] } else { &grid.columns[..] };
     let widest = |texts: &mut dyn Iterator<Item = &'static str>| texts.map(str::len).max().unwrap_or(0);
     let name_width = widest(&mut grid.rows.iter().map(|row| row.name));
     let upstream_width = widest(&mut grid.rows.iter().map(|row| row.upstream));
     print!("\n{:name_width$}  {:upstream_width$}", grid.title, "upstream");
-    for column in &grid.columns {
+    for column in columns.iter().copied().chain(elsewhere.map(|(column, _)| *column)) {
         print!("  {column:<12}");
     }
     println!();
     for (row_index, row) in grid.rows.iter().enumerate() {
-        if !cells.keys().any(|(row, _)| *row == row_index) {
+        let known = elsewhere.and_then(|_| there(row.name));
+        if known.is_none() && !cells.keys().any(|(row, _)| *row == row_index) {
             continue;
         }
         print!("{:name_width$}  {:upstream_width$}", row.name, row.upstream);
-        for column in 0..grid.columns.len() {
-            let cell = match cells.get(&(row_index, column)) {
-                None => "-".to_owned(),
-                Some((1, 1)) => "ok".to_owned(),
-                Some((passed, runs)) if passed == runs => format!("ok {passed}"),
-                Some((passed, runs)) => format!("FAIL {}/{runs}", runs - passed),
-            };
+        let here = (0..columns.len()).map(|column| cell(cells.get(&(row_index, column)).copied()));
+        let there = elsewhere.map(|_| cell(known.map(|passed| (usize::from(passed), 1))));
+        for cell in here.chain(there) {
             print!("  {cell:<12}");
         }
         println!();
+    }
+}
+
+/// How many of so many runs passed.
+fn cell(passed_of: Option<(usize, usize)>) -> String {
+    match passed_of {
+        None => "-".to_owned(),
+        Some((1, 1)) => "ok".to_owned(),
+        Some((passed, runs)) if passed == runs => format!("ok {passed}"),
+        Some((passed, runs)) => format!("FAIL {}/{runs}", runs - passed),
     }
 }
 
