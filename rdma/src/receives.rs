@@ -54,6 +54,12 @@ impl Receives {
         self.posted += receives;
     }
 
+    /// The windows of all streams together, and the chunks that readers hold.
+    #[cfg(test)]
+    pub(crate) fn promised_and_held(&self) -> (u32, u32) {
+        (self.promised, self.held)
+    }
+
     /// Receives in the queue.
     #[cfg(test)]
     pub(crate) fn in_queue(&self) -> u32 {
