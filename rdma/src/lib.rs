@@ -31,7 +31,6 @@ mod socket;
 #[cfg(feature = "verbs")]
 mod transfer;
 #[cfg(feature = "verbs")]
-#[allow(unsafe_code)]
 pub mod verbs;
 
 #[cfg(feature = "verbs")]

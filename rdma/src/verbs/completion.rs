@@ -1,15 +1,15 @@
 //! Completion queues: where requests end, and how to sleep until one does.
 
-use std::ffi::c_int;
+#![forbid(unsafe_code)]
+
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
-use std::ptr;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use ibverbs_sys as ffi;
 
-use super::domain::Domain;
-use super::{Handle, Kind, Status, VerbsError, check, destroyed, posted, unsupported, watchable};
+use super::raw::{Cq, Domain};
+use super::{Kind, Status, VerbsError, posted, watchable};
 
 /// Completions taken from a queue in one call. More would only delay the first of them.
 const POLL_MAX: usize = 32;
@@ -94,66 +94,30 @@ impl Found {
     }
 }
 
-struct Channel {
-    channel: Handle<ffi::ibv_comp_channel>,
-    domain: Arc<Domain>,
-}
-
-impl Drop for Channel {
-    fn drop(&mut self) {
-        // SAFETY: its one queue is destroyed: it holds this.
-        destroyed("ibv_destroy_comp_channel", unsafe { ffi::ibv_destroy_comp_channel(self.channel.raw()) });
-    }
-}
-
 /// Where requests of many queue pairs end, sends and receives alike, and a descriptor to wait at.
 ///
 /// To sleep: [`CompletionQueue::arm`], then [`CompletionQueue::poll`] once more until it finds nothing (what came before
 /// arming makes no event), then wait for [`CompletionQueue::fd`]; when it is readable, [`CompletionQueue::clear_events`].
 pub struct CompletionQueue {
-    cq: Handle<ffi::ibv_cq>,
+    pub(super) raw: Cq,
     fd: Arc<OwnedFd>,
-    channel: Channel,
 }
 
 impl CompletionQueue {
     /// A queue with room for `depth` completions.
     pub(super) fn new(domain: &Arc<Domain>, depth: u32) -> Result<CompletionQueue, VerbsError> {
-        let call = "ibv_create_comp_channel";
-        // SAFETY: the context is open.
-        let channel = Handle::new(unsafe { ffi::ibv_create_comp_channel(domain.context()) }, call)?;
-        let channel = Channel { channel, domain: Arc::clone(domain) };
-        // SAFETY: the channel exists, and its descriptor is open as long.
-        let fd = watchable(unsafe { BorrowedFd::borrow_raw((*channel.channel.raw()).fd) })
-            .map_err(VerbsError::call(call))?;
-        let depth = c_int::try_from(depth).unwrap_or(c_int::MAX);
-        // SAFETY: the context is open, and the channel outlives the queue.
-        let cq = unsafe { ffi::ibv_create_cq(domain.context(), depth, ptr::null_mut(), channel.channel.raw(), 0) };
-        Ok(CompletionQueue { cq: Handle::new(cq, "ibv_create_cq")?, fd, channel })
+        let raw = Cq::new(domain, depth)?;
+        let fd = watchable(raw.fd()).map_err(VerbsError::call("ibv_create_comp_channel"))?;
+        Ok(CompletionQueue { raw, fd })
     }
 
-    pub(super) fn raw(&self) -> *mut ffi::ibv_cq {
-        self.cq.raw()
-    }
-
-    /// Whether it is of this device.
-    pub(super) fn is_of(&self, domain: &Arc<Domain>) -> bool {
-        Arc::ptr_eq(&self.channel.domain, domain)
-    }
-
-    /// Replaces what is in `found` by the next completions, at most [`POLL_MAX`].
+    /// Replaces what is in `found` by the next completions, as many as it has room for.
     ///
     /// # Errors
     /// When the queue is broken, by more completions than there was room for.
     pub fn poll(&self, found: &mut Found) -> io::Result<()> {
         found.count = 0;
-        // SAFETY: the queue exists, and the call fills at most that many entries.
-        let count = unsafe {
-            let poll = (*self.channel.domain.context()).ops.poll_cq.ok_or_else(unsupported)?;
-            poll(self.cq.raw(), POLL_MAX as c_int, found.entries.as_mut_ptr())
-        };
-        let count = usize::try_from(count).map_err(|_| io::Error::other("ibv_poll_cq: the queue is broken"))?;
-        found.count = count.min(POLL_MAX);
+        found.count = self.raw.poll(&mut found.entries)?;
         Ok(())
     }
 
@@ -162,11 +126,7 @@ impl CompletionQueue {
     /// # Errors
     /// When the device is gone.
     pub fn arm(&self) -> io::Result<()> {
-        // SAFETY: the queue exists.
-        check(unsafe {
-            let notify = (*self.channel.domain.context()).ops.req_notify_cq.ok_or_else(unsupported)?;
-            notify(self.cq.raw(), 0)
-        })
+        self.raw.arm()
     }
 
     /// Readable when there is an event.
@@ -180,27 +140,6 @@ impl CompletionQueue {
     /// # Errors
     /// When the device is gone.
     pub fn clear_events(&self) -> io::Result<u32> {
-        let mut count = 0;
-        let ended = loop {
-            let (mut cq, mut context) = (ptr::null_mut(), ptr::null_mut());
-            let channel = self.channel.channel.raw();
-            // SAFETY: the channel exists, and the call fills what it is given. There is at most one event for each time
-            // that the queue was armed, so this ends.
-            match check(unsafe { ffi::ibv_get_cq_event(channel, &raw mut cq, &raw mut context) }) {
-                Ok(()) => count += 1,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break Ok(()),
-                Err(error) => break Err(error),
-            }
-        };
-        // SAFETY: the channel has no other queue, so these were its events; each is acknowledged once.
-        unsafe { ffi::ibv_ack_cq_events(self.cq.raw(), count) };
-        ended.map(|()| count)
-    }
-}
-
-impl Drop for CompletionQueue {
-    fn drop(&mut self) {
-        // SAFETY: queue pairs that use it hold it. All events are acknowledged, for which the call would wait.
-        destroyed("ibv_destroy_cq", unsafe { ffi::ibv_destroy_cq(self.cq.raw()) });
+        self.raw.clear_events()
     }
 }

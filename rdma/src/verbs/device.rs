@@ -6,10 +6,12 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use super::domain::Domain;
 use super::memory;
+use super::raw::Domain;
 use super::values::gid_entry;
-use super::{AsyncEvent, Chunk, CompletionQueue, Limits, Port, PortState, QueuePair, SharedReceiveQueue, VerbsError};
+use super::{
+    AsyncEvent, Chunk, CompletionQueue, Limits, Port, PortState, QueuePair, SharedReceiveQueue, VerbsError, watchable,
+};
 use crate::endpoint::{Endpoint, GidChoice, GidEntry};
 
 /// Entries of a table of GIDs that are looked at; their places have eight bits.
@@ -67,7 +69,7 @@ impl Device {
         let Some(gid) = gid.choose(&there) else {
             return Err(VerbsError::NoSuchGid { device, port, wanted: gid, there });
         };
-        let events = domain.event_fd().map_err(VerbsError::call("ibv_open_device"))?;
+        let events = watchable(domain.event_fd()).map_err(VerbsError::call("ibv_open_device"))?;
         Ok(Device { name: device, port, gid, limits: Limits::of(&attributes), events, domain })
     }
 
@@ -152,7 +154,8 @@ impl Device {
         max_send_wr: u32,
     ) -> Result<QueuePair, VerbsError> {
         self.within("sends in one queue", max_send_wr, self.limits.max_qp_wr.saturating_sub(1))?;
-        QueuePair::new((&self.domain, self.port, self.gid), send_cq, recv_cq, srq, max_send_wr)
+        let queues = (Arc::clone(send_cq), Arc::clone(recv_cq), Arc::clone(srq));
+        QueuePair::new((&self.domain, self.port, self.gid), queues, max_send_wr)
     }
 
     /// What a peer must know of this end to reach `pair`, whose first packet will have the number `psn`.

@@ -8,8 +8,11 @@
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use slab::Slab;
+
+use super::Completion;
 
 /// Bits of a work request's number that say which entry it is; no queue is as deep as 16 million.
 const KEY_BITS: u32 = 24;
@@ -84,10 +87,36 @@ impl<T> Posted<T> {
     pub(super) fn is_own(&self, number: u64) -> bool {
         number >> (KEY_BITS + KIND_BITS) == self.queue >> (KEY_BITS + KIND_BITS)
     }
+}
 
-    /// Drops everything without running destructors, for when a device may still use it.
-    pub(super) fn leak(&mut self) {
-        std::mem::forget(std::mem::take(&mut self.entries));
+/// A queue's table, which the queue owns and lends.
+pub(super) struct Table<T>(Mutex<Posted<T>>);
+
+impl<T> Table<T> {
+    /// As [`Posted::new`].
+    pub(super) fn new(capacity: usize) -> io::Result<Table<T>> {
+        Posted::new(capacity).map(Mutex::new).map(Table)
+    }
+
+    /// For posting, which only `raw.rs` does.
+    pub(super) fn lock(&self) -> MutexGuard<'_, Posted<T>> {
+        // Nothing panics half-way through a change of a table.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many requests are outstanding.
+    pub(super) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Whether the completion is of a request of this table.
+    pub(super) fn is_own(&self, completion: &Completion) -> bool {
+        self.lock().is_own(completion.wr_id())
+    }
+
+    /// What was posted and is done; `None` if that was to another queue.
+    pub(super) fn take(&self, completion: Completion) -> Option<T> {
+        self.lock().remove(completion.wr_id())
     }
 }
 

@@ -146,16 +146,16 @@ pub enum AsyncEvent {
 }
 
 impl AsyncEvent {
-    /// The event of this type; asks for the number of its queue pair or port only if it has one.
-    pub(super) fn of(kind: ffi::ibv_event_type, qp: impl FnOnce() -> u32, port: impl FnOnce() -> i32) -> AsyncEvent {
-        let port = || u8::try_from(port()).unwrap_or(0);
+    /// The event of this type; `number` is that of its queue pair or port if it has one.
+    pub(super) fn of(kind: ffi::ibv_event_type, number: u32) -> AsyncEvent {
+        let port = u8::try_from(number).unwrap_or(0);
         match kind {
             ffi::IBV_EVENT_QP_FATAL | ffi::IBV_EVENT_QP_REQ_ERR | ffi::IBV_EVENT_QP_ACCESS_ERR => {
-                AsyncEvent::QpFatal(qp())
+                AsyncEvent::QpFatal(number)
             }
-            ffi::IBV_EVENT_QP_LAST_WQE_REACHED => AsyncEvent::QpLastWqe(qp()),
-            ffi::IBV_EVENT_PORT_ERR => AsyncEvent::PortError(port()),
-            ffi::IBV_EVENT_PORT_ACTIVE => AsyncEvent::PortActive(port()),
+            ffi::IBV_EVENT_QP_LAST_WQE_REACHED => AsyncEvent::QpLastWqe(number),
+            ffi::IBV_EVENT_PORT_ERR => AsyncEvent::PortError(port),
+            ffi::IBV_EVENT_PORT_ACTIVE => AsyncEvent::PortActive(port),
             ffi::IBV_EVENT_DEVICE_FATAL => AsyncEvent::DeviceFatal,
             ffi::IBV_EVENT_SRQ_LIMIT_REACHED => AsyncEvent::SrqLimit,
             ffi::IBV_EVENT_SRQ_ERR => AsyncEvent::SrqError,
