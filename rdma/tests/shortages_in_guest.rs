@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use device::counters;
+use device::{counters, resources};
 use msgr::{Connection, Dispatcher, EntityName, EntityType, Message, Policy};
 use msgr_conformance::{Node, PATIENCE, Plan, echo};
 use verbs::Verbs;
@@ -96,6 +96,9 @@ const ECHOES: usize = 2000;
 const KEPT: f64 = 0.8;
 /// How often that is tried: the guest's processors are shared with whatever else its host does.
 const TRIES: usize = 3;
+/// Registrations, of 32 chunks each, when every window of both sides of every connection is as large as it gets (34 receives),
+/// as many sends are under way, and a last one is begun in the two pools of each of three workers.
+const REGISTRATIONS_MAX: u64 = (2 * PEERS as u64 * (34 + 34)).div_ceil(32) + 2 * 3;
 /// Messages for the reader that stalls: several times what its throttle and its receives hold.
 const BACKLOG: u64 = 100;
 
@@ -158,7 +161,11 @@ fn a_reader_that_stalls_slows_nobody_else_and_delivers_everything_afterwards() {
         let held = gate.lock().unwrap();
         (0..BACKLOG).for_each(|tid| send(0, tid, 16 << 10));
         let during = rate();
-        println!("{before:.0} echoes a second, {during:.0} while one reader of {PEERS} stalls");
+        let registered = resources("mr");
+        println!(
+            "{before:.0} echoes a second, {during:.0} while one reader of {PEERS} stalls; {registered} registrations"
+        );
+        assert!(registered <= REGISTRATIONS_MAX, "memory outside what credits allow");
         assert!(connections[0].queued_bytes() > 0, "it does not stall");
         drop(held);
         for tid in 0..BACKLOG {
