@@ -206,7 +206,7 @@ impl Play<'_> {
             if binds {
                 plan = plan.at(loopback());
             }
-            plan.options.extend(self.plan.options);
+            plan.options.extend(self.plan.options.iter().map(|option| Scale::chosen().option(*option)));
             self.messengers.push(plan.start_with(factory, Arc::new(player)));
         }
     }
