@@ -32,7 +32,7 @@ pub(crate) fn describe(found: anyhow::Result<Device>) -> String {
             let address = device.address.map_or("no IPv4 address: pass --bind".into(), |address| address.to_string());
             format!("RDMA: {} port {}, GID index {} ({address}).", device.name, device.port, device.gid_index)
         }
-        Err(error) => format!("RDMA: none. {error:#}."),
+        Err(error) => format!("RDMA: none: {error:#}."),
     }
 }
 
@@ -46,6 +46,6 @@ mod tests {
         let device = Device { name: "rxe0".into(), port: 1, gid_index: 1, address };
         assert_eq!(describe(Ok(device.clone())), "RDMA: rxe0 port 1, GID index 1 (10.0.0.1).");
         assert!(describe(Ok(Device { address: None, ..device })).contains("--bind"));
-        assert_eq!(describe(Err(anyhow::anyhow!("no luck"))), "RDMA: none. no luck.");
+        assert_eq!(describe(Err(anyhow::anyhow!("no luck"))), "RDMA: none: no luck.");
     }
 }

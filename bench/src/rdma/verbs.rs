@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use anyhow::Context;
+use anyhow::anyhow;
 use msgr::{Config, MessengerFactory};
 use msgr_rdma::endpoint::{GidChoice, GidKind};
 use msgr_rdma::{RdmaFactory, RdmaStack, verbs};
@@ -20,7 +20,7 @@ pub(crate) const FACTORY: &dyn MessengerFactory = &RdmaFactory;
 pub(crate) fn find(config: &Config) -> anyhow::Result<Device> {
     // The stack's own word comes first: what it accepts is what will be measured.
     RdmaStack::new(config)
-        .context("RDMA cannot be measured here; `just bench-rdma` measures it in a guest, without a device")?;
+        .map_err(|error| anyhow!("{error}; `just bench-rdma` measures RDMA in a guest, without a device"))?;
     let gid = match (config.ms_async_rdma_local_gid.as_str(), config.ms_async_rdma_gid_idx.as_str()) {
         ("", "auto") => GidChoice::Automatic,
         ("", index) => GidChoice::Index(index.parse()?),
