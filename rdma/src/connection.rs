@@ -166,7 +166,7 @@ impl Conn {
         }
     }
 
-    /// It broke: the reader gets what has arrived, and then an error. From any thread.
+    /// It broke: the reader gets what has been taken out of the queue, and then an error. From any thread.
     pub(crate) fn fail(&self, why: &str) {
         let mut state = self.lock();
         self.break_off(&mut state, io::ErrorKind::ConnectionReset, why);
@@ -254,12 +254,13 @@ impl Conn {
             }
             tracing::error!(in_flight, "the RDMA device does not give back what was to be sent: it is broken");
         }
-        match self.drain(&mut state, queues) {
+        let before = state.drain;
+        match self.drain(&mut state, queues, now) {
             Drain::Flushed => {
                 state.drain = Drain::Over;
                 return Look::Flushed;
             }
-            Drain::Posted if !late => return Look::Again,
+            Drain::Posted if !late || before == Drain::No => return Look::Again,
             _ => {}
         }
         let Some(pair) = state.pair.take() else { return Look::Settled };
@@ -276,16 +277,16 @@ impl Conn {
     /// Sees to it that the queue pair holds nothing of the queues'. A message that is half there has taken a receive out of
     /// the shared queue; it comes back when the queue pair is in ERR, before a beacon that is posted then, and never once the
     /// queue pair is gone.
-    fn drain(&self, state: &mut State, queues: &Queues) -> Drain {
-        let half_received = state.stream.as_ref().is_some_and(|stream| !stream.is_ended());
-        if state.drain != Drain::No || !half_received {
+    fn drain(&self, state: &mut State, queues: &Queues, now: Instant) -> Drain {
+        // Without a stream it could never receive.
+        if state.drain != Drain::No || state.stream.is_none() {
             return state.drain;
         }
         self.break_off(state, io::ErrorKind::ConnectionReset, "it is closed");
         let Some(pair) = &state.pair else { return Drain::No };
         queues.posting();
         match pair.post_beacon() {
-            Ok(()) => state.drain = Drain::Posted,
+            Ok(()) => (state.drain, state.drain_until) = (Drain::Posted, Some(now + DRAIN_MAX)),
             Err(error) => {
                 queues.not_posted();
                 tracing::warn!(%error, "cannot drain a queue pair");

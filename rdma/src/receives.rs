@@ -35,7 +35,8 @@ impl Receives {
 
     /// A message used one. Its chunk is held until a reader frees it.
     pub(crate) fn used(&mut self) {
-        self.posted -= 1;
+        // One that the device took without a word was not counted.
+        self.posted = self.posted.saturating_sub(1);
         self.held += 1;
     }
 

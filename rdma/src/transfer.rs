@@ -92,8 +92,8 @@ impl Conn {
             if let Some(stream) = &mut state.stream {
                 stream.completed();
             }
-            self.break_off(state, io::ErrorKind::ConnectionReset, &format!("cannot send: {}", refused.error));
             queues.put_send_chunk(refused.chunk);
+            self.break_off(state, io::ErrorKind::ConnectionReset, &format!("cannot send: {}", refused.error));
         }
     }
 
@@ -113,12 +113,14 @@ impl Conn {
     /// Tells the peer what it is owed, if it must know now.
     fn grant(&self, state: &mut State) {
         let Some(stream) = &mut state.stream else { return };
-        if let Some(note) = stream.begin(Kind::Grant) {
-            self.post_empty(state, note);
-        } else if stream.awaits_completion()
+        let note = stream.begin(Kind::Grant);
+        if stream.awaits_completion()
             && let Some(queues) = &state.queues
         {
             queues.await_sends();
+        }
+        if let Some(note) = note {
+            self.post_empty(state, note);
         }
     }
 
@@ -243,6 +245,10 @@ impl Conn {
     /// A send completed, well or not. Gives back its chunk.
     pub(crate) fn on_send(&self, queues: &Queues, completion: Completion) -> Option<Chunk> {
         let mut state = self.lock();
+        if !state.pair.as_ref().is_some_and(|pair| pair.is_own(&completion)) {
+            // Of an earlier one with the same number, that could not be drained.
+            return None;
+        }
         if completion.kind() == verbs::Kind::Beacon {
             state.drain = Drain::Flushed;
             return state.pair.as_ref().and_then(|pair| pair.take(completion));

@@ -180,11 +180,11 @@ fn a_sleeper_is_woken_once_for_each_time_it_armed() {
     other.cq.arm().unwrap();
     assert!(other.poll().is_empty());
     assert!(!readable(fd, Duration::ZERO));
-    assert_eq!(other.cq.clear_events().unwrap(), 0);
+    assert!(!other.cq.take_event().unwrap());
 
     a.post_send_empty(1).unwrap();
     assert!(readable(fd, PATIENCE));
-    assert_eq!(other.cq.clear_events().unwrap(), 1);
+    assert!(other.cq.take_event().unwrap());
     assert!(!readable(fd, Duration::ZERO));
     assert_eq!(other.next().imm(), Some(1));
 

@@ -35,11 +35,6 @@ const SENDS_SEEN_WITHIN: Duration = Duration::from_millis(100);
 /// While a connection is being opened or closed, how often its worker looks what has become of it, at the least.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// Wake-ups after which the events behind them are read from the kernel. An edge-triggered driver reports each event when it
-/// comes, whether earlier ones were read or not, and two system calls a wake-up would be most of what sleeping costs. The
-/// kernel keeps those that wait, some hundred bytes each.
-const WAKES_PER_CLEARING: u32 = 32;
-
 /// How long a worker that ends waits for the last messages of its connections to arrive.
 const LINGER: Duration = Duration::from_millis(500);
 /// And how often it looks.
@@ -70,8 +65,6 @@ pub(crate) struct Queues {
     found: Mutex<Found>,
     /// Whether the queue of receives, and that of sends, will make an event.
     armed: [AtomicBool; 2],
-    /// Wake-ups by either.
-    wakes: [AtomicU32; 2],
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -97,7 +90,6 @@ impl Queues {
             stirred: AtomicBool::new(false),
             found: Mutex::default(),
             armed: Default::default(),
-            wakes: Default::default(),
             adapter: Arc::clone(adapter),
         }))
     }
@@ -253,12 +245,11 @@ impl Poller for Queues {
             }
             _ => return self.adapter.take_events(),
         };
-        self.armed[source].store(false, Relaxed);
-        let wakes = self.wakes[source].fetch_add(1, Relaxed) + 1;
-        if wakes.is_multiple_of(WAKES_PER_CLEARING)
-            && let Err(error) = queue.clear_events()
-        {
-            tracing::error!(%error, "cannot read the events of a completion queue");
+        match queue.take_event() {
+            Ok(true) => self.armed[source].store(false, Relaxed),
+            // Reports may be spurious.
+            Ok(false) => {}
+            Err(error) => tracing::error!(%error, "cannot read the events of a completion queue"),
         }
     }
 

@@ -282,6 +282,7 @@ impl<C: Deref<Target = [u8]>> Stream<C> {
     }
 
     /// Whether the peer's last message is here.
+    #[cfg(test)]
     pub(crate) fn is_ended(&self) -> bool {
         self.end == Some(End::Clean)
     }

@@ -97,7 +97,7 @@ impl Found {
 /// Where requests of many queue pairs end, sends and receives alike, and a descriptor to wait at.
 ///
 /// To sleep: [`CompletionQueue::arm`], then [`CompletionQueue::poll`] once more until it finds nothing (what came before
-/// arming makes no event), then wait for [`CompletionQueue::fd`]; when it is readable, [`CompletionQueue::clear_events`].
+/// arming makes no event), then wait for [`CompletionQueue::fd`]; when it is readable, [`CompletionQueue::take_event`].
 pub struct CompletionQueue {
     pub(super) raw: Cq,
     fd: Arc<OwnedFd>,
@@ -135,11 +135,12 @@ impl CompletionQueue {
         &self.fd
     }
 
-    /// Takes the events there are and returns how many that were. Never blocks.
+    /// Takes the event, of which there is one for each time that it was armed; false if it has not come. Never blocks. Some
+    /// devices take arming again for a repetition until then.
     ///
     /// # Errors
     /// When the device is gone.
-    pub fn clear_events(&self) -> io::Result<u32> {
-        self.raw.clear_events()
+    pub fn take_event(&self) -> io::Result<bool> {
+        self.raw.take_event()
     }
 }

@@ -288,22 +288,18 @@ impl Cq {
         check(unsafe { (*(*cq).context).ops.req_notify_cq.ok_or_else(unsupported)?(cq, 0) })
     }
 
-    /// Takes events until reading the descriptor would block, and returns how many that were.
-    pub(super) fn clear_events(&self) -> io::Result<u32> {
-        let mut count = 0;
-        let ended = loop {
-            let (mut cq, mut context) = (ptr::null_mut(), ptr::null_mut());
-            // SAFETY: the channel exists, and the call fills what it is given. There is at most one event for each time
-            // that the queue was armed, so this ends.
-            match check(unsafe { ffi::ibv_get_cq_event(self.cq.uses.ptr(), &raw mut cq, &raw mut context) }) {
-                Ok(()) => count += 1,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break Ok(count),
-                Err(error) => break Err(error),
-            }
-        };
-        // SAFETY: the channel has no other queue, so these were its events; each is acknowledged once.
-        unsafe { ffi::ibv_ack_cq_events(self.cq.ptr(), count) };
-        ended
+    /// Takes an event; false if there is none and reading the descriptor does not block.
+    pub(super) fn take_event(&self) -> io::Result<bool> {
+        let (mut cq, mut context) = (ptr::null_mut(), ptr::null_mut());
+        // SAFETY: the channel exists, and the call fills what it is given.
+        match check(unsafe { ffi::ibv_get_cq_event(self.cq.uses.ptr(), &raw mut cq, &raw mut context) }) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            Err(error) => return Err(error),
+        }
+        // SAFETY: the channel has no other queue, so this was its event; it is acknowledged once.
+        unsafe { ffi::ibv_ack_cq_events(self.cq.ptr(), 1) };
+        Ok(true)
     }
 }
 
