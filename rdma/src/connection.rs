@@ -25,6 +25,10 @@ pub(crate) const SEND_QUEUE: u32 = WINDOW_MAX + 3 + 1;
 /// and has no receive left, would hold them for ever.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
 
+/// How long a queue pair is kept after its beacon came back: a half-filled receive is flushed to another queue, by another task
+/// of the kernel's with Soft-RoCE, which a busy machine may run later.
+const AFTER_BEACON: Duration = Duration::from_millis(50);
+
 /// How far the opening is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -45,9 +49,9 @@ pub(crate) enum Drain {
     No,
     /// It is in ERR, and the beacon is posted.
     Posted,
-    /// The beacon came back, so everything before it has.
+    /// The beacon came back, so every send before it has.
     Flushed,
-    /// What was received is taken as well.
+    /// Receives have some time to come back too.
     Over,
 }
 
@@ -55,8 +59,6 @@ pub(crate) enum Drain {
 pub(crate) enum Look {
     /// Look again in the next turn.
     Again,
-    /// Look again once the completions of receives are taken.
-    Flushed,
     /// It is open, or waits for its owner.
     Settled,
     /// The queue pair with this number is no more.
@@ -257,10 +259,10 @@ impl Conn {
         let before = state.drain;
         match self.drain(&mut state, queues, now) {
             Drain::Flushed => {
-                state.drain = Drain::Over;
-                return Look::Flushed;
+                (state.drain, state.drain_until) = (Drain::Over, Some(now + AFTER_BEACON));
+                return Look::Again;
             }
-            Drain::Posted if !late || before == Drain::No => return Look::Again,
+            Drain::Posted | Drain::Over if !late || before == Drain::No => return Look::Again,
             _ => {}
         }
         let Some(pair) = state.pair.take() else { return Look::Settled };
@@ -275,8 +277,8 @@ impl Conn {
     }
 
     /// Sees to it that the queue pair holds nothing of the queues'. A message that is half there has taken a receive out of
-    /// the shared queue; it comes back when the queue pair is in ERR, before a beacon that is posted then, and never once the
-    /// queue pair is gone.
+    /// the shared queue; it comes back when the queue pair is in ERR, about when a beacon does that is posted then, and never
+    /// once the queue pair is gone.
     fn drain(&self, state: &mut State, queues: &Queues, now: Instant) -> Drain {
         // Without a stream it could never receive.
         if state.drain != Drain::No || state.stream.is_none() {

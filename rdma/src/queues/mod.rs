@@ -190,13 +190,8 @@ impl Queues {
         let changing = std::mem::take(&mut *lock(&self.changing));
         let now = Instant::now();
         for conn in changing {
-            let mut look = conn.look(self, now);
-            if matches!(look, Look::Flushed) {
-                self.take_received();
-                look = conn.look(self, now);
-            }
-            match look {
-                Look::Again | Look::Flushed => self.watch(&conn),
+            match conn.look(self, now) {
+                Look::Again => self.watch(&conn),
                 Look::Settled => {}
                 Look::Gone(number) => drop(lock(&self.connections).remove(&number)),
             }
