@@ -4,8 +4,9 @@
 use std::collections::HashMap;
 use std::io;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use msgr::{Config, Error, EventDriverKind};
 use msgr_async::pollers::Pollers;
@@ -20,6 +21,10 @@ use crate::verbs::{AsyncEvent, Device, PathOptions};
 const CHUNK_MAX: u64 = 8 << 20;
 /// Smallest chunk: a message of this size costs its completion many times over.
 const CHUNK_MIN: u64 = 1 << 10;
+
+/// How long a port may be down before its connections are given up: as long as a queue pair repeats what was lost meanwhile.
+/// Links flap for less.
+const OUTAGE_MAX: Duration = Duration::from_millis(500);
 
 /// The options that devices differ by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +57,10 @@ pub(crate) struct Adapter {
     users: AtomicUsize,
     /// By worker.
     queues: Mutex<HashMap<u64, Weak<Queues>>>,
+    /// Since when the port is down, if it is.
+    down_since: Mutex<Option<Instant>>,
+    /// Whether it is, for those who poll.
+    is_down: AtomicBool,
 }
 
 /// An adapter in use by a stack.
@@ -163,6 +172,8 @@ impl Adapter {
             options,
             users: AtomicUsize::new(0),
             queues: Mutex::default(),
+            down_since: Mutex::default(),
+            is_down: AtomicBool::new(false),
         });
         adapters.push(Arc::downgrade(&adapter));
         Ok(Use::of(adapter))
@@ -205,11 +216,25 @@ impl Adapter {
             tracing::info!(?event, device = self.device.name(), "RDMA device");
             match event {
                 AsyncEvent::QpFatal(number) => self.all(|queues| queues.fail_number(number)),
-                AsyncEvent::PortError(port) if port == self.options.port => self.all(Queues::fail_all),
-                AsyncEvent::DeviceFatal | AsyncEvent::CqError => self.all(Queues::fail_all),
+                AsyncEvent::PortError(port) if port == self.options.port => self.port_is_down(true),
+                AsyncEvent::PortActive(port) if port == self.options.port => self.port_is_down(false),
+                AsyncEvent::DeviceFatal | AsyncEvent::CqError => {
+                    self.all(|queues| queues.fail_all("the device failed"))
+                }
                 _ => {}
             }
         }
+    }
+
+    fn port_is_down(&self, is_down: bool) {
+        let mut since = lock(&self.down_since);
+        *since = if is_down { since.or_else(|| Some(Instant::now())) } else { None };
+        self.is_down.store(is_down, Relaxed);
+    }
+
+    /// Whether the port has been down for so long that its connections are lost.
+    pub(crate) fn is_port_lost(&self) -> bool {
+        self.is_down.load(Relaxed) && lock(&self.down_since).is_some_and(|since| since.elapsed() >= OUTAGE_MAX)
     }
 
     fn all(&self, act: impl Fn(&Queues)) {

@@ -5,13 +5,16 @@ use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use msgr::{
     Config, Connection, Dispatcher, EntityAddr, EntityName, EntityType, Message, MessengerFactory, Policy, Setup,
 };
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::ears::{Ears, Heard, React};
 use crate::started::Started;
@@ -26,6 +29,16 @@ pub fn loopback() -> SocketAddr {
     // The last byte is neither 0 nor 255, which some would take for a network's own.
     let last = 1 + NEXT.fetch_add(1, Relaxed) % 254;
     SocketAddr::new(Ipv4Addr::new(127, high, low, last).into(), 0)
+}
+
+/// Writes what messengers log to the standard error output, as much as `RUST_LOG` asks for: nothing by itself.
+fn log_as_asked() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let filter = EnvFilter::builder().with_default_directive(LevelFilter::OFF.into()).from_env_lossy();
+        // Somebody else may have set up another, which is as good.
+        let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    });
 }
 
 /// Waits until `it` holds, as it must. For what can be seen but is not told.
@@ -135,6 +148,7 @@ impl Plan {
 
     /// Makes and starts the messenger with a dispatcher of the case's own; `fast` and `react` do not matter then.
     pub fn start_with(self, factory: &dyn MessengerFactory, dispatcher: Arc<dyn Dispatcher>) -> Started {
+        log_as_asked();
         let mut setup = Setup::new(self.name).with_nonce(self.nonce).with_config(self.config());
         if let Some(seed) = self.seed {
             setup.seed = seed;
@@ -182,7 +196,9 @@ impl Node {
             return put_aside.remove(at).unwrap();
         }
         loop {
-            let heard = self.heard.recv_timeout(PATIENCE).expect("it never happened");
+            let Ok(heard) = self.heard.recv_timeout(PATIENCE) else {
+                panic!("it never happened, only {put_aside:?}");
+            };
             if wanted(&heard) {
                 return heard;
             }

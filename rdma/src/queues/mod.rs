@@ -65,6 +65,10 @@ pub(crate) struct Queues {
     found: Mutex<Found>,
     /// Whether the queue of receives, and that of sends, will make an event.
     armed: [AtomicBool; 2],
+    /// Whether the descriptor of either has become readable since. Reports may be spurious.
+    told: [AtomicBool; 2],
+    /// The last poll had news of receives, and did not look for sends.
+    postponed: AtomicBool,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -90,6 +94,8 @@ impl Queues {
             stirred: AtomicBool::new(false),
             found: Mutex::default(),
             armed: Default::default(),
+            told: Default::default(),
+            postponed: AtomicBool::new(false),
             adapter: Arc::clone(adapter),
         }))
     }
@@ -114,9 +120,10 @@ impl Queues {
         self.stirred.store(true, Release);
     }
 
-    pub(crate) fn fail_all(&self) {
+    /// Breaks all connections off.
+    pub(crate) fn fail_all(&self, why: &str) {
         let all: Vec<Arc<Conn>> = lock(&self.connections).values().cloned().collect();
-        all.iter().for_each(|conn| conn.fail("the device's port is down"));
+        all.iter().for_each(|conn| conn.fail(why));
     }
 
     /// See [`break_queue_pairs`](crate::break_queue_pairs).
@@ -164,7 +171,7 @@ impl Queues {
         loop {
             if let Err(error) = queue.poll(&mut found) {
                 tracing::error!(%error, "cannot poll a completion queue");
-                return self.fail_all();
+                return self.fail_all("the completion queue is broken");
             }
             let more = found.is_full();
             found.drain().for_each(|completion| act(self, completion));
@@ -174,8 +181,12 @@ impl Queues {
         }
     }
 
-    /// Lets the queue at this place of `armed` make an event, unless it will.
+    /// Lets the queue at this place of `armed` make an event, unless it will. The last event is read only here, where nobody
+    /// waits for an answer.
     fn arm_once(&self, at: usize, queue: &CompletionQueue) -> io::Result<()> {
+        if self.told[at].swap(false, Relaxed) && queue.take_event()? {
+            self.armed[at].store(false, Relaxed);
+        }
         if !self.armed[at].swap(true, Relaxed)
             && let Err(error) = queue.arm()
         {
@@ -207,8 +218,18 @@ impl Poller for Queues {
 
     fn poll(&self, ready: &mut Vec<Ready>) {
         self.take_received();
-        if self.outstanding.load(Relaxed) > 0 {
+        // What came is answered first: the completions of sends can wait for the next poll, though not for another. A worker
+        // with news does not sleep before it.
+        let postponed = self.postponed.load(Relaxed);
+        let postpone = !postponed && self.stirred.load(Acquire) && !lock(&self.news).is_empty();
+        if !postpone && self.outstanding.load(Relaxed) > 0 {
             self.take_completions(&self.send_cq, Queues::on_send);
+        }
+        if postpone != postponed {
+            self.postponed.store(postpone, Relaxed);
+        }
+        if self.adapter.is_port_lost() {
+            self.fail_all("the device's port is down");
         }
         if self.wanting.load(Acquire) {
             self.serve_waiting();
@@ -230,21 +251,13 @@ impl Poller for Queues {
     }
 
     fn woken(&self, source: usize) {
-        let queue = match source {
-            0 => &self.receive_cq,
-            1 => &self.send_cq,
+        match source {
+            0 | 1 => self.told[source].store(true, Relaxed),
             2 => {
                 // Nothing to read: an earlier report was of the same ring.
                 let _ = rustix::io::read(&self.bell, &mut [0; 8]);
-                return;
             }
-            _ => return self.adapter.take_events(),
-        };
-        match queue.take_event() {
-            Ok(true) => self.armed[source].store(false, Relaxed),
-            // Reports may be spurious.
-            Ok(false) => {}
-            Err(error) => tracing::error!(%error, "cannot read the events of a completion queue"),
+            _ => self.adapter.take_events(),
         }
     }
 
