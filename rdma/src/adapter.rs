@@ -219,7 +219,7 @@ impl Adapter {
                 AsyncEvent::PortError(port) if port == self.options.port => self.port_is_down(true),
                 AsyncEvent::PortActive(port) if port == self.options.port => self.port_is_down(false),
                 AsyncEvent::DeviceFatal | AsyncEvent::CqError => {
-                    self.all(|queues| queues.fail_all("the device failed"))
+                    self.all(|queues| queues.fail_all("the device failed"));
                 }
                 _ => {}
             }
