@@ -10,7 +10,7 @@ use msgr_reports::record::Workload;
 use crate::exit::Exit;
 use crate::host::Cpus;
 use crate::kinds::Kind;
-use crate::parse::{self, Setting};
+use crate::parse::{self, Setting, Stall};
 use crate::{control, doctor, load, report, run, serve, speed, trials, wire};
 
 /// Measures the messengers over real sockets, each against the same bare-TCP floor.
@@ -104,7 +104,8 @@ pub(crate) struct RunArgs {
     /// Payload size of replies
     #[arg(long, value_name = "SIZE", default_value_t = wire::REPLY_BYTES, value_parser = parse::size)]
     pub(crate) reply: u64,
-    /// ping-pong (requests with a small reply), stream (messages one way), or both
+    /// ping-pong (requests with a small reply, as fast as they are answered), under-load (requests at --rate), stream (messages
+    /// one way)
     #[arg(long, value_name = "NAME,..", value_delimiter = ',', default_value = "ping-pong", value_parser = parse::workload)]
     pub(crate) workload: Vec<Workload>,
     /// Requests in flight on the connection at one peer [default: 1]; for a stream the window of each peer, in messages
@@ -114,6 +115,9 @@ pub(crate) struct RunArgs {
     /// Requests in flight in all at more than one peer, each to a peer drawn at random
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = parse::in_flight)]
     pub(crate) active: u32,
+    /// Requests a second in all, for under-load: the same for every messenger
+    #[arg(long, value_name = "N", value_parser = parse::rate)]
+    pub(crate) rate: Option<f64>,
     /// Messenger of the load side at more than one peer; at one peer it is the one under test, and for rdma always rdma
     #[arg(long, value_name = "KIND", default_value = Kind::DEFAULT_LOAD.name(), value_parser = Kind::parse_messenger)]
     pub(crate) load_messenger: Kind,
@@ -141,6 +145,9 @@ pub(crate) struct RunArgs {
     /// Option of the load side alone, beside --set; may be repeated
     #[arg(long, value_name = "MS_OPTION=VALUE", value_parser = parse::setting)]
     pub(crate) set_load: Vec<Setting>,
+    /// Let the side under test answer nothing for LENGTH in every EVERY, to see which figures show it; not for tcp
+    #[arg(long, value_name = "LENGTH/EVERY", value_parser = parse::stall)]
+    pub(crate) inject_stall: Option<Stall>,
     /// Short samples: the default run in less than a minute
     #[arg(long)]
     pub(crate) quick: bool,
@@ -167,6 +174,9 @@ pub(crate) struct ServeArgs {
     /// Option of the messenger; may be repeated
     #[arg(long, value_name = "MS_OPTION=VALUE", value_parser = parse::setting)]
     pub(crate) set: Vec<Setting>,
+    /// Let the side under test answer nothing for LENGTH in every EVERY, to see which figures show it; not for tcp
+    #[arg(long, value_name = "LENGTH/EVERY", value_parser = parse::stall)]
+    pub(crate) inject_stall: Option<Stall>,
     /// CPUs to run on
     #[arg(long, value_enum, default_value = "all")]
     pub(crate) cpus: Cpus,
@@ -193,7 +203,8 @@ pub(crate) struct LoadArgs {
     /// Payload size of replies, as given to `serve`
     #[arg(long, value_name = "SIZE", default_value_t = wire::REPLY_BYTES, value_parser = parse::size)]
     pub(crate) reply: u64,
-    /// ping-pong (requests with a small reply) or stream (messages one way)
+    /// ping-pong (requests with a small reply, as fast as they are answered), under-load (requests at --rate) or stream
+    /// (messages one way)
     #[arg(long, value_name = "NAME", default_value = "ping-pong", value_parser = parse::workload)]
     pub(crate) workload: Workload,
     /// Requests in flight on the connection at one peer [default: 1]; for a stream the window of each peer, in messages
@@ -203,6 +214,9 @@ pub(crate) struct LoadArgs {
     /// Requests in flight in all at more than one peer, each to a peer drawn at random
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = parse::in_flight)]
     pub(crate) active: u32,
+    /// Requests a second in all, for under-load: the same for every messenger
+    #[arg(long, value_name = "N", value_parser = parse::rate)]
+    pub(crate) rate: Option<f64>,
     /// Measured time
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = parse::measured_duration)]
     pub(crate) duration: Duration,

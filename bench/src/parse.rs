@@ -1,8 +1,10 @@
 //! Values of the command line. Each error says what the value should look like.
 
+use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
+use anyhow::bail;
 use msgr::{Config, parse_size};
 use msgr_reports::record::Workload;
 
@@ -17,6 +19,11 @@ const PEERS_MAX: u32 = 65_535;
 
 /// Most requests in flight, and the largest window: the latency table has one slot for each.
 pub(crate) const IN_FLIGHT_MAX: u32 = 65_536;
+
+/// Lowest rate under load: a sample of seconds has something to say.
+const RATE_MIN: f64 = 1.0;
+/// Highest: a request every 100 ns is more than one thread can send.
+const RATE_MAX: f64 = 1e7;
 
 /// A duration such as `2s`, `500ms` or `1m`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
@@ -86,19 +93,64 @@ pub(crate) fn rounds(text: &str) -> Result<u32, String> {
     }
 }
 
+/// A stall of the side under test, to see who notices: every so often it answers nothing for so long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stall {
+    /// How long.
+    pub(crate) length: Duration,
+    /// From the beginning of one to that of the next.
+    pub(crate) every: Duration,
+}
+
+impl fmt::Display for Stall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}us/{}us", self.length.as_micros(), self.every.as_micros())
+    }
+}
+
 /// A workload by its name in records.
 pub(crate) fn workload(text: &str) -> Result<Workload, String> {
     match text {
         "ping-pong" => Ok(Workload::PingPong),
+        "under-load" => Ok(Workload::UnderLoad),
         "stream" => Ok(Workload::Stream),
-        _ => Err("takes ping-pong or stream".into()),
+        _ => Err("takes ping-pong, under-load or stream".into()),
     }
+}
+
+/// Requests a second.
+pub(crate) fn rate(text: &str) -> Result<f64, String> {
+    let rate: f64 = text.parse().map_err(|_| "takes requests a second, such as 5000")?;
+    if (RATE_MIN..=RATE_MAX).contains(&rate) {
+        Ok(rate)
+    } else {
+        Err(format!("takes {RATE_MIN} to {RATE_MAX} requests a second"))
+    }
+}
+
+/// The rate of workloads: given with under-load, and with nothing else.
+pub(crate) fn rate_of(workloads: &[Workload], rate: Option<f64>) -> anyhow::Result<Option<f64>> {
+    match (workloads.contains(&Workload::UnderLoad), rate) {
+        (true, None) => bail!(
+            "--workload under-load sends at a fixed rate: give it with --rate, such as half of what a ping-pong reaches"
+        ),
+        (false, Some(_)) => bail!("--rate is for --workload under-load: the others send as fast as they are answered"),
+        (_, rate) => Ok(rate),
+    }
+}
+
+/// A stall: how long, and how often, such as `100ms/1s`.
+pub(crate) fn stall(text: &str) -> Result<Stall, String> {
+    let (length, every) = text.split_once('/').ok_or("takes a length and how often, such as 100ms/1s")?;
+    let stall = Stall { length: measured_duration(length)?, every: measured_duration(every)? };
+    if stall.length < stall.every { Ok(stall) } else { Err("a stall must be shorter than the time between two".into()) }
 }
 
 /// The name of a workload in records and on the command line.
 pub(crate) fn workload_name(workload: Workload) -> &'static str {
     match workload {
         Workload::PingPong => "ping-pong",
+        Workload::UnderLoad => "under-load",
         Workload::Stream => "stream",
     }
 }

@@ -102,6 +102,7 @@ impl Ends {
             messages: 0,
             bytes: 0,
             latency: None,
+            open_loop: None,
             connect_ns: 0,
             server: Probe::default(),
             load: Probe::default(),
@@ -117,6 +118,9 @@ impl Ends {
                 let latency = round_trips(&lines).map_err(failed)?;
                 (sample.messages, sample.elapsed_ns) = (latency.count, (latency.mean_ns * latency.count as f64) as u64);
                 sample.latency = Some(latency);
+            }
+            Workload::UnderLoad => {
+                return Err(NoSample::Failed("bare verbs have no fixed rate".into()));
             }
             Workload::Stream => {
                 let seconds = duration.as_secs_f64().ceil();

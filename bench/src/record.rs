@@ -70,6 +70,8 @@ impl Record {
             rounds: 1,
             seed: spec.seed,
             reply: Some(args.reply),
+            rate: args.rate,
+            stall: None,
             options: options(&args.set),
             load_options: std::collections::BTreeMap::new(),
         };

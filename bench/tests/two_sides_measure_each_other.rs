@@ -56,7 +56,7 @@ fn threads_grow_with_the_peers_of_one_messenger_and_not_of_the_other() {
     for sample in &run.samples {
         let round_trips = sample.latency.as_ref().map(|latency| latency.count);
         match sample.workload {
-            Workload::PingPong => assert_eq!(round_trips, Some(sample.messages)),
+            Workload::PingPong | Workload::UnderLoad => assert_eq!(round_trips, Some(sample.messages)),
             Workload::Stream => assert_eq!(round_trips, None),
         }
         assert!(sample.bytes == sample.messages * sample.size && sample.server.rss_before > 0, "{}", point(sample));

@@ -44,10 +44,8 @@ fn run() -> Run {
         }
         random.shuffle(&mut points);
         for (workload, size, peers, kind) in points {
-            samples.push(match workload {
-                Workload::PingPong => ping_pong(&mut random, machine, round, kind, size, peers),
-                Workload::Stream => stream(&mut random, machine, round, kind, size, peers),
-            });
+            let of = if workload == Workload::Stream { stream } else { ping_pong };
+            samples.push(of(&mut random, machine, round, kind, size, peers));
         }
     }
     Run {
@@ -84,6 +82,8 @@ fn plan() -> Plan {
         rounds: ROUNDS,
         seed: SEED,
         reply: None,
+        rate: None,
+        stall: None,
         options: BTreeMap::from([("ms_async_op_threads".to_string(), "3".to_string())]),
         load_options: BTreeMap::new(),
     }
@@ -223,6 +223,7 @@ fn sample(random: &mut fastrand::Rng, round: u32, kind: &str, peers: u32, messag
         messages,
         bytes: 0,
         latency: None,
+        open_loop: None,
         connect_ns: (120_000.0 * f64::from(peers).powf(0.97) * noise(random, 0.1)) as u64,
         server: Probe {
             threads: cost.threads,

@@ -4,7 +4,7 @@ use hdrhistogram::Histogram;
 
 use crate::analysis::findings;
 use crate::analysis::group::Group;
-use crate::record::{Environment, Latency, Plan, Probe, Run, SCHEMA, Sample, Workload};
+use crate::record::{Environment, Latency, OpenLoop, Plan, Probe, Run, SCHEMA, Sample, Workload};
 
 /// Builds a record sample by sample.
 #[derive(Default)]
@@ -46,6 +46,16 @@ impl Builder {
         sample.latency = Some(Latency::from_histogram(&histogram).unwrap());
     }
 
+    /// Makes a sample one of an open loop that was offered `offered` requests a second, each sent `late` nanoseconds late.
+    pub(crate) fn under_load(sample: &mut Sample, offered: f64, late: u64) {
+        let mut histogram = Histogram::new(3).unwrap();
+        histogram.record_n(late, sample.messages).unwrap();
+        let late = Latency::from_histogram(&histogram).unwrap();
+        sample.workload = Workload::UnderLoad;
+        sample.open_loop =
+            Some(OpenLoop { offered_per_s: offered, unsent: 0, service: sample.latency.clone(), late: Some(late) });
+    }
+
     /// The record.
     pub(crate) fn build(self) -> Run {
         Run {
@@ -76,6 +86,7 @@ fn sample(messenger: &str, peers: u32, round: u32) -> Sample {
         messages: 10_000,
         bytes: 40_960_000,
         latency: None,
+        open_loop: None,
         connect_ns: 1_000_000,
         server: Probe { threads: 4, rss: 4_000_000, ..Probe::default() },
         load: Probe::default(),

@@ -9,13 +9,14 @@ use std::thread::JoinHandle;
 use anyhow::{Context, anyhow};
 use msgr_reports::record::Workload;
 
-use super::{Preamble, STALL_MAX, Traffic, blocking, generator};
+use super::generator::{self, Work};
+use super::{Preamble, STALL_MAX, Traffic, blocking};
 use crate::load::{self, CONNECT_WITHIN, Recorder, Spec};
 
 /// Connected sockets, and the thread that uses them once there is one.
 struct Floor {
     preamble: Preamble,
-    in_flight: u32,
+    work: Work,
     recorder: Arc<Recorder>,
     streams: Mutex<Vec<TcpStream>>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -33,7 +34,11 @@ pub(crate) fn connect(spec: &Spec, recorder: &Arc<Recorder>) -> anyhow::Result<B
         }
         Workload::Stream => Traffic::Stream,
         Workload::PingPong if spec.peers == 1 && spec.in_flight == 1 => Traffic::Blocking,
-        Workload::PingPong => Traffic::Events,
+        Workload::PingPong | Workload::UnderLoad => Traffic::Events,
+    };
+    let work = match spec.workload {
+        Workload::UnderLoad => Work::Rate(spec.rate),
+        Workload::PingPong | Workload::Stream => Work::InFlight(spec.in_flight),
     };
     let preamble = Preamble { traffic, size: spec.size, reply: spec.reply };
     let streams = (0..spec.peers).map(|_| {
@@ -49,7 +54,7 @@ pub(crate) fn connect(spec: &Spec, recorder: &Arc<Recorder>) -> anyhow::Result<B
     let streams = streams.collect::<anyhow::Result<_>>()?;
     Ok(Box::new(Floor {
         preamble,
-        in_flight: spec.in_flight,
+        work,
         recorder: recorder.clone(),
         streams: Mutex::new(streams),
         thread: Mutex::default(),
@@ -68,9 +73,9 @@ fn dial(address: SocketAddr, preamble: Preamble) -> io::Result<TcpStream> {
 impl load::Traffic for Floor {
     fn begin(&self) -> anyhow::Result<()> {
         let streams = std::mem::take(&mut *self.streams.lock().unwrap_or_else(PoisonError::into_inner));
-        let (preamble, in_flight, recorder) = (self.preamble, self.in_flight, self.recorder.clone());
+        let (preamble, work, recorder) = (self.preamble, self.work, self.recorder.clone());
         let thread = std::thread::Builder::new().name("floor-load".into()).spawn(move || {
-            if let Err(error) = generate(streams, preamble, in_flight, &recorder) {
+            if let Err(error) = generate(streams, preamble, work, &recorder) {
                 recorder.fail(format!("the floor's connection broke: {error}"));
             }
         });
@@ -90,10 +95,10 @@ impl load::Traffic for Floor {
     }
 }
 
-fn generate(mut streams: Vec<TcpStream>, preamble: Preamble, in_flight: u32, recorder: &Recorder) -> io::Result<()> {
+fn generate(mut streams: Vec<TcpStream>, preamble: Preamble, work: Work, recorder: &Recorder) -> io::Result<()> {
     match (preamble.traffic, streams.as_mut_slice()) {
         (Traffic::Blocking, [stream]) => blocking::request(stream, preamble.size, preamble.reply, recorder),
         (Traffic::Stream, [stream]) => blocking::send(stream, preamble.size, recorder),
-        _ => generator::run(streams, preamble, in_flight, recorder),
+        _ => generator::run(streams, preamble, work, recorder),
     }
 }

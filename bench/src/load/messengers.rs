@@ -1,7 +1,8 @@
 //! Messengers as the load side: each peer is one of them, `client.N` with nonce N, unbound, with one connection.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -12,7 +13,7 @@ use msgr::{
 };
 use msgr_reports::record::Workload;
 
-use super::{CONNECT_WITHIN, Recorder, Spec, Traffic, Waited};
+use super::{CONNECT_WITHIN, Recorder, Spec, Traffic, Waited, offer};
 use crate::wire::{CREDIT, REPLY, REQUEST, STREAM, STREAM_MARK, WINDOW_PARTS, payload};
 
 /// Dials that may be under way at once: a quarter of the accept queue of a messenger's listening socket
@@ -29,6 +30,9 @@ struct Peers {
     sender: Arc<Sender>,
     workload: Workload,
     in_flight: u32,
+    rate: f64,
+    /// The thread of an open loop.
+    offer: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// Makes a messenger for each peer and connects it.
@@ -68,7 +72,8 @@ pub(super) fn connect(
     let connections: Arc<[Connection]> = connections.into();
     // Nothing was set before: this is the only place that does.
     let _ = sender.connections.set(connections.clone());
-    Ok(Box::new(Peers { messengers, connections, sender, workload: spec.workload, in_flight: spec.in_flight }))
+    let Spec { workload, in_flight, rate, .. } = *spec;
+    Ok(Box::new(Peers { messengers, connections, sender, workload, in_flight, rate, offer: Mutex::default() }))
 }
 
 /// Waits until `peers` of the messengers are connected.
@@ -127,6 +132,14 @@ impl Traffic for Peers {
                     self.connections[peer as usize].send_message(self.sender.request(u64::from(slot)))?;
                 }
             }
+            Workload::UnderLoad => {
+                let (sender, connections) = (self.sender.clone(), self.connections.clone());
+                let send = move |slot: u32, peer: u32| {
+                    connections[peer as usize].send_message(sender.request(u64::from(slot)))
+                };
+                let thread = offer::start(self.sender.recorder.clone(), self.rate, send)?;
+                *self.offer.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+            }
             Workload::Stream => {
                 for connection in self.connections.iter() {
                     for _ in 0..WINDOW_PARTS {
@@ -149,6 +162,10 @@ impl Traffic for Peers {
     }
 
     fn finish(self: Box<Self>) -> anyhow::Result<()> {
+        let offer = self.offer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if offer.is_some_and(|thread| thread.join().is_err()) {
+            bail!("the sending thread panicked; its message is above");
+        }
         for messenger in &self.messengers {
             messenger.shutdown();
         }

@@ -1,9 +1,10 @@
 //! The load side: connects its peers, lets the traffic warm up, measures, and asks the other side what it cost.
 //!
 //! Closed loop: a ping-pong keeps a fixed number of requests in flight, a stream a fixed window. Each callback sends what
-//! follows, so no thread hands work to another.
+//! follows, so no thread hands work to another. Open loop: see [`offer`].
 
 mod messengers;
+mod offer;
 mod recorder;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ use crate::probe::Meter;
 use crate::record::Record;
 use crate::{doctor, floor, interrupt, output, parse, text, wire};
 
+pub(crate) use offer::Schedule;
 pub(crate) use recorder::{Recorder, Waited};
 
 /// How long all peers may take to connect. A dropped SYN is sent again after 1, 2, 4 and 8 seconds.
@@ -50,6 +52,8 @@ pub(crate) struct Spec {
     pub(crate) peers: u32,
     /// Requests in flight in all (ping-pong), or the window of each peer (stream).
     pub(crate) in_flight: u32,
+    /// Requests a second (under load).
+    pub(crate) rate: f64,
     /// Seeds the choice of peers.
     pub(crate) seed: u64,
 }
@@ -81,6 +85,7 @@ fn in_flight(args: &LoadArgs) -> u32 {
             let depth = args.depth.unwrap_or(1);
             if args.peers == 1 { depth } else { args.active.min(args.peers.saturating_mul(depth)) }
         }
+        Workload::UnderLoad => 0,
         // The floor writes one message after another; how much is under way is the kernel's business.
         Workload::Stream if args.messenger == Kind::FLOOR => 1,
         Workload::Stream => wire::window(args.size, args.peers, args.depth),
@@ -101,6 +106,7 @@ pub(crate) fn load(args: &LoadArgs) -> anyhow::Result<Exit> {
         interrupt::catch()?;
     }
     args.messenger.check(&parse::config(&args.set)?)?;
+    parse::rate_of(&[args.workload], args.rate)?;
     let limits = Limits::read();
     doctor::check(&limits, args.messenger, Need::NOTHING, args.messenger.load_need(), args.peers)?;
     let spec = Spec {
@@ -112,6 +118,7 @@ pub(crate) fn load(args: &LoadArgs) -> anyhow::Result<Exit> {
         reply: args.reply,
         peers: args.peers,
         in_flight: in_flight(args),
+        rate: args.rate.unwrap_or_default(),
         seed: args.seed.unwrap_or_else(|| fastrand::u64(..)),
     };
     let mut record = Record::of_load(args, &spec, &limits)?;
@@ -169,7 +176,10 @@ fn measure(
     control.baseline()?;
     own.baseline()?;
 
-    let recorder = Arc::new(Recorder::new(spec.in_flight, spec.peers, spec.seed));
+    let recorder = Arc::new(match spec.workload {
+        Workload::UnderLoad => Recorder::open(spec.peers, spec.seed),
+        Workload::PingPong | Workload::Stream => Recorder::new(spec.in_flight, spec.peers, spec.seed),
+    });
     let dialled = Instant::now();
     let traffic: Box<dyn Traffic> = match spec.kind.factory() {
         Some(factory) => messengers::connect(factory, spec, &recorder)?,
@@ -193,11 +203,11 @@ fn measure(
     let server = control.end()?;
     recorder.stop();
 
-    let latency = recorder.latency()?.filter(|_| spec.workload == Workload::PingPong);
+    let latency = recorder.latency()?.filter(|_| spec.workload != Workload::Stream);
     let answered = latency.as_ref().map_or(0, |latency| latency.count);
     let (messages, elapsed_ns) = match spec.workload {
         // Round trips are the load side's business, arrivals the other side's.
-        Workload::PingPong => (answered, u64::try_from(elapsed.as_nanos())?),
+        Workload::PingPong | Workload::UnderLoad => (answered, u64::try_from(elapsed.as_nanos())?),
         Workload::Stream => (server.messages, server.elapsed_ns),
     };
     if messages == 0 {
@@ -218,6 +228,7 @@ fn measure(
         messages,
         bytes: messages * spec.size,
         latency,
+        open_loop: recorder.open_loop(spec.rate)?,
         connect_ns: u64::try_from(connect_ns.as_nanos())?,
         server: server.probe,
         load: own.probe,

@@ -1,16 +1,19 @@
 //! Recording round trips from inside the callbacks of a load side, and telling its main thread what happened.
 //!
-//! A reply costs one clock read, one uncontended lock and one slot of the latency table: a request in flight owns its
+//! Of a closed loop: a reply costs one clock read, one uncontended lock and one slot of the latency table: a request in flight owns its
 //! slot (its `tid`), and each receiving thread owns a histogram.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicU8, AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use crossbeam::utils::CachePadded;
 use hdrhistogram::Histogram;
-use msgr_reports::record::{self, Latency};
+use msgr_reports::record::{Latency, OpenLoop, merge};
 
 use crate::interrupt;
 use crate::serve::thread_number;
@@ -24,6 +27,9 @@ const DIGITS: u8 = 3;
 /// Histograms to record in, a few times the receiving threads of any load side (24 workers at most). More threads than
 /// that share them, which costs time and no counts.
 const SHARDS: usize = 64;
+
+/// Requests of an open loop that may be unanswered: a second of 65,536 a second, and memory for it.
+const OPEN_SLOTS: usize = 1 << 16;
 
 /// Requests are sent and nothing is recorded.
 const WARMING: u8 = 0;
@@ -42,16 +48,40 @@ pub(crate) struct Recorder {
     peers: u32,
     /// When the request of each slot was sent, nanoseconds after `epoch`.
     sent: Box<[CachePadded<AtomicU64>]>,
+    /// What only an open loop needs.
+    open: Option<Open>,
     shards: Box<[CachePadded<Mutex<Shard>>]>,
     news: Mutex<News>,
     changed: Condvar,
+}
+
+/// The requests of an open loop: each slot is used again when its request has been answered.
+#[derive(Debug)]
+struct Open {
+    slots: Box<[Slot]>,
+    /// How late requests were sent. One thread sends.
+    late: Mutex<Shard>,
+    /// Requests that met a slot whose request was unanswered, and were not sent.
+    unsent: AtomicU64,
+}
+
+/// One request, nanoseconds after the recorder's epoch.
+#[derive(Debug, Default)]
+struct Slot {
+    /// When it was to be sent; 0 when it has been answered.
+    due: AtomicU64,
+    /// When it was.
+    sent: AtomicU64,
 }
 
 /// What one receiving thread works with.
 #[derive(Debug)]
 struct Shard {
     random: fastrand::Rng,
+    /// From when a request was to be sent.
     latency: Option<Histogram<u64>>,
+    /// From when it was, of an open loop.
+    service: Option<Histogram<u64>>,
 }
 
 /// What the main thread waits for.
@@ -73,13 +103,25 @@ pub(crate) enum Waited {
 impl Recorder {
     /// For `in_flight` requests over `peers` peers drawn at random, from `seed` on.
     pub(crate) fn new(in_flight: u32, peers: u32, seed: u64) -> Recorder {
+        Recorder::with(in_flight, None, peers, seed)
+    }
+
+    /// For requests at fixed times, to one of `peers` peers drawn at random each, from `seed` on.
+    pub(crate) fn open(peers: u32, seed: u64) -> Recorder {
+        let slots = std::iter::repeat_with(Slot::default).take(OPEN_SLOTS).collect();
+        let late = Mutex::new(Shard::new(fastrand::Rng::with_seed(seed)));
+        Recorder::with(0, Some(Open { slots, late, unsent: AtomicU64::new(0) }), peers, seed)
+    }
+
+    fn with(in_flight: u32, open: Option<Open>, peers: u32, seed: u64) -> Recorder {
         let mut seeds = fastrand::Rng::with_seed(seed);
-        let shard = || CachePadded::new(Mutex::new(Shard { random: seeds.fork(), latency: None }));
+        let shard = || CachePadded::new(Mutex::new(Shard::new(seeds.fork())));
         Recorder {
             phase: AtomicU8::new(WARMING),
             epoch: Instant::now(),
             peers,
             sent: (0..in_flight).map(|_| CachePadded::default()).collect(),
+            open,
             shards: std::iter::repeat_with(shard).take(SHARDS).collect(),
             news: Mutex::default(),
             changed: Condvar::new(),
@@ -94,9 +136,49 @@ impl Recorder {
         self.draw(&mut self.shard())
     }
 
+    /// The request `number` of an open loop is due at `due`, and now it is sent: gives its slot, and the peer that it goes
+    /// to; `None` when its slot is taken by one that is unanswered still.
+    pub(crate) fn offered(&self, number: u64, due: u64) -> Option<(u32, u32)> {
+        let open = self.open.as_ref()?;
+        let index = (number % OPEN_SLOTS as u64) as usize;
+        let slot = &open.slots[index];
+        let measuring = self.phase.load(Relaxed) == MEASURING;
+        if slot.due.load(Acquire) != 0 {
+            open.unsent.fetch_add(u64::from(measuring), Relaxed);
+            return None;
+        }
+        let now = self.now();
+        slot.sent.store(now, Relaxed);
+        // Before its reply can come; 0 means free.
+        slot.due.store(due.max(1), Release);
+        let mut late = lock(&open.late);
+        if measuring {
+            record(&mut late.latency, now.saturating_sub(due));
+        }
+        Some((index as u32, self.draw(&mut late)))
+    }
+
+    fn answered(&self, open: &Open, slot: u64) {
+        let Some(slot) = usize::try_from(slot).ok().and_then(|slot| open.slots.get(slot)) else {
+            return self.fail(format!("a reply came for request {slot}, which was never sent"));
+        };
+        let now = self.now();
+        let (due, sent) = (slot.due.load(Acquire), slot.sent.load(Relaxed));
+        slot.due.store(0, Release);
+        if self.phase.load(Relaxed) == MEASURING {
+            let mut shard = self.shard();
+            record(&mut shard.latency, now.saturating_sub(due));
+            record(&mut shard.service, now.saturating_sub(sent));
+        }
+    }
+
     /// A reply has come for `slot`. Records its round trip, and starts the clock of the slot's next request: gives the
     /// peer that it goes to, or `None` when nothing is to be sent any more.
     pub(crate) fn replied(&self, slot: u64) -> Option<u32> {
+        if let Some(open) = &self.open {
+            self.answered(open, slot);
+            return None;
+        }
         let Some(sent) = usize::try_from(slot).ok().and_then(|slot| self.sent.get(slot)) else {
             self.fail(format!("a reply came for request {slot}, which was never sent"));
             return None;
@@ -108,7 +190,7 @@ impl Recorder {
         }
         let mut shard = self.shard();
         if phase == MEASURING {
-            shard.record(now.saturating_sub(sent.load(Relaxed)));
+            record(&mut shard.latency, now.saturating_sub(sent.load(Relaxed)));
         }
         sent.store(now, Relaxed);
         Some(self.draw(&mut shard))
@@ -191,12 +273,26 @@ impl Recorder {
     ///
     /// When they cannot be encoded.
     pub(crate) fn latency(&self) -> anyhow::Result<Option<Latency>> {
-        let shards = self.shards.iter().filter_map(|shard| lock(shard).latency.clone());
-        let merged = record::merge(&shards.collect::<Vec<_>>())?;
-        Ok(merged.as_ref().map(Latency::from_histogram).transpose()?)
+        encode(self.shards.iter().filter_map(|shard| lock(shard).latency.clone()))
     }
 
-    fn now(&self) -> u64 {
+    /// What an open loop that offered `rate` requests a second has to say beside it.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be encoded.
+    pub(crate) fn open_loop(&self, rate: f64) -> anyhow::Result<Option<OpenLoop>> {
+        let Some(open) = &self.open else { return Ok(None) };
+        Ok(Some(OpenLoop {
+            offered_per_s: rate,
+            unsent: open.unsent.load(Relaxed),
+            service: encode(self.shards.iter().filter_map(|shard| lock(shard).service.clone()))?,
+            late: encode(lock(&open.late).latency.clone())?,
+        }))
+    }
+
+    /// Nanoseconds since the epoch.
+    pub(crate) fn now(&self) -> u64 {
         // 580 years fit.
         self.epoch.elapsed().as_nanos() as u64
     }
@@ -215,14 +311,24 @@ impl Recorder {
 }
 
 impl Shard {
-    fn record(&mut self, ns: u64) {
-        if self.latency.is_none() {
-            self.latency = Histogram::new_with_bounds(1, LATENCY_MAX_NS, DIGITS).ok();
-        }
-        if let Some(latency) = &mut self.latency {
-            latency.saturating_record(ns.max(1));
-        }
+    fn new(random: fastrand::Rng) -> Shard {
+        Shard { random, latency: None, service: None }
     }
+}
+
+fn record(histogram: &mut Option<Histogram<u64>>, ns: u64) {
+    if histogram.is_none() {
+        *histogram = Histogram::new_with_bounds(1, LATENCY_MAX_NS, DIGITS).ok();
+    }
+    if let Some(histogram) = histogram {
+        histogram.saturating_record(ns.max(1));
+    }
+}
+
+/// Histograms in one, as a record keeps it; `None` when there are none.
+fn encode(histograms: impl IntoIterator<Item = Histogram<u64>>) -> anyhow::Result<Option<Latency>> {
+    let merged = merge(&histograms.into_iter().collect::<Vec<_>>())?;
+    Ok(merged.as_ref().map(Latency::from_histogram).transpose()?)
 }
 
 /// Takes a lock whose content stays sound when a thread panics while it holds it.
@@ -249,6 +355,23 @@ mod tests {
         recorder.stop();
         assert_eq!(recorder.replied(0), None);
         assert_eq!(recorder.latency().unwrap().unwrap().count, 5);
+    }
+
+    #[test]
+    fn the_latency_of_an_open_loop_counts_from_when_a_request_was_due() {
+        let recorder = Recorder::open(1, 7);
+        recorder.measure();
+        while recorder.now() < 5_000_000 {}
+        let (slot, peer) = recorder.offered(0, 1).unwrap();
+        assert_eq!((slot, peer), (0, 0));
+        assert_eq!(recorder.offered(OPEN_SLOTS as u64, 2), None, "its slot is taken");
+        assert_eq!(recorder.replied(u64::from(slot)), None, "nothing follows");
+        let (response, open) = (recorder.latency().unwrap().unwrap(), recorder.open_loop(10.0).unwrap().unwrap());
+        assert!(response.max_ns >= 5_000_000 - 5_000, "0.1 % is lost to digits: {response:?}");
+        assert!(open.service.unwrap().max_ns < response.max_ns);
+        assert!(open.late.unwrap().max_ns >= 5_000_000 - 5_000);
+        assert_eq!((open.unsent, open.offered_per_s), (1, 10.0));
+        assert!(recorder.offered(OPEN_SLOTS as u64, 3).is_some(), "it is free again");
     }
 
     #[test]

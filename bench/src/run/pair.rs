@@ -12,7 +12,7 @@ use crate::cli::Pin;
 use crate::host::Cpus;
 use crate::kinds::Kind;
 use crate::load::CONNECT_WITHIN;
-use crate::parse::{self, Setting, workload_name};
+use crate::parse::{self, Setting, Stall, workload_name};
 use crate::perftest::{Ends, Wait};
 use crate::serve::Ready;
 
@@ -31,7 +31,7 @@ const END_WITHIN: Duration = Duration::from_secs(10);
 const CONTROL: &str = "127.0.0.1:0";
 
 /// What is measured in one sample.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Point {
     /// The side under test.
     pub(crate) kind: Kind,
@@ -49,6 +49,10 @@ pub(crate) struct Point {
     pub(crate) active: u32,
     /// Payload bytes of a reply.
     pub(crate) reply: u64,
+    /// Requests a second, under load.
+    pub(crate) rate: Option<f64>,
+    /// A stall of the side under test.
+    pub(crate) stall: Option<Stall>,
     /// Options of the messengers.
     pub(crate) set: Vec<Setting>,
     /// Options of the load side alone.
@@ -139,6 +143,9 @@ impl Taking {
         args.add("--messenger", point.kind.name());
         args.add("--bind", SocketAddr::new(self.bind, 0)).add("--control", CONTROL);
         args.add("--reply", point.reply);
+        if let Some(stall) = point.stall {
+            args.add("--inject-stall", stall);
+        }
         args.add("--cpus", self.cpus(Cpus::Lower)).set(&point.set);
         args.0
     }
@@ -155,6 +162,9 @@ impl Taking {
             .add("--active", point.active);
         if let Some(depth) = point.depth {
             args.add("--depth", depth);
+        }
+        if let Some(rate) = point.rate {
+            args.add("--rate", rate);
         }
         args.add("--duration", micros(self.duration)).add("--warmup", micros(self.warmup));
         args.add("--seed", seed).add("--cpus", self.cpus(Cpus::Upper)).set(&point.set).set(&point.set_load);

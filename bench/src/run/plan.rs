@@ -69,6 +69,8 @@ impl Settings {
             warmup_ms: self.warmup.as_millis() as u64,
             rounds: self.rounds,
             reply: Some(args.reply),
+            rate: args.rate,
+            stall: args.inject_stall.map(|stall| stall.to_string()),
             seed: self.seed,
             options: record::options(&args.set),
             load_options: record::options(&args.set_load),
@@ -100,9 +102,13 @@ fn points(args: &RunArgs, verbs: bool) -> Vec<Point> {
     for workload in unique(&args.workload) {
         for size in unique(&args.sizes) {
             for peers in unique(&args.peers) {
-                let floor = (workload == Workload::PingPong || peers == 1).then_some(Kind::FLOOR);
+                let floor = (workload != Workload::Stream || peers == 1).then_some(Kind::FLOOR);
                 // Bare verbs answer with as many bytes as they got.
-                let alike = workload == Workload::Stream || size == args.reply;
+                let alike = match workload {
+                    Workload::PingPong => size == args.reply,
+                    Workload::UnderLoad => false,
+                    Workload::Stream => true,
+                };
                 let verbs = (peers == 1 && alike && verbs && messengers(args).any(|kind| kind == Kind::RDMA))
                     .then_some(Kind::VERBS);
                 for kind in messengers(args).chain(verbs).chain(floor) {
@@ -115,6 +121,8 @@ fn points(args: &RunArgs, verbs: bool) -> Vec<Point> {
                         depth: args.depth,
                         active: args.active,
                         reply: args.reply,
+                        rate: args.rate.filter(|_| workload == Workload::UnderLoad),
+                        stall: args.inject_stall.filter(|_| kind != Kind::FLOOR),
                         set: args.set.clone(),
                         set_load: args.set_load.clone(),
                     });

@@ -9,8 +9,10 @@ use bytes::Bytes;
 use msgr::Config;
 use msgr::{Connection, Dispatcher, EntityName, Events, Message, Messenger, MessengerFactory, Policy, Setup};
 
+use super::stalls::Stalls;
 use super::{Side, Tally};
 use crate::kinds::Kind;
+use crate::parse::Stall;
 use crate::wire::{CREDIT, REPLY, REQUEST, STREAM, STREAM_MARK, payload};
 
 /// A bound and started messenger, `osd.0` with nonce 0.
@@ -33,13 +35,18 @@ impl Served {
         address: SocketAddr,
         config: Config,
         reply: u64,
+        stall: Option<Stall>,
     ) -> anyhow::Result<Arc<Served>> {
         let messenger = factory
             .create(Setup::new(EntityName::osd(0)).with_config(config))
             .with_context(|| format!("cannot make a messenger of kind {}", kind.name()))?;
         messenger.set_default_policy(Policy::stateless_server());
         let bound = messenger.bind(address)?;
-        let echo = Arc::new(Echo { reply: payload(usize::try_from(reply)?), tally: Tally::default() });
+        let echo = Arc::new(Echo {
+            reply: payload(usize::try_from(reply)?),
+            tally: Tally::default(),
+            stalls: stall.map(Stalls::new),
+        });
         messenger.add_dispatcher_head(echo.clone());
         messenger.start()?;
         let address = bound.socket.unwrap_or(address);
@@ -75,6 +82,7 @@ impl Side for Served {
 struct Echo {
     reply: Bytes,
     tally: Tally,
+    stalls: Option<Stalls>,
 }
 
 impl Dispatcher for Echo {
@@ -87,6 +95,9 @@ impl Dispatcher for Echo {
     }
 
     fn ms_fast_dispatch(&self, connection: &Connection, message: Message) {
+        if let Some(stalls) = &self.stalls {
+            stalls.wait();
+        }
         self.tally.add(1);
         let answer = match message.kind {
             REQUEST => Message::new(REPLY).with_data(self.reply.clone()),

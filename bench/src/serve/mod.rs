@@ -4,6 +4,7 @@
 //! that waits for signals; the number of peers does not matter.
 
 mod messenger;
+mod stalls;
 mod tally;
 
 use std::collections::BTreeMap;
@@ -11,7 +12,7 @@ use std::io::Read;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::ServeArgs;
@@ -64,10 +65,13 @@ pub(crate) fn serve(args: &ServeArgs) -> anyhow::Result<Exit> {
         interrupt::catch()?;
     }
     args.messenger.check(&parse::config(&args.set)?)?;
+    if args.inject_stall.is_some() && args.messenger == Kind::FLOOR {
+        bail!("--inject-stall is for messengers: bare TCP has no callback to stall in");
+    }
     let side: Arc<dyn Side> = match args.messenger.factory() {
         Some(factory) => {
             let config = parse::config(&args.set)?;
-            messenger::Served::bind(args.messenger, factory, args.bind, config, args.reply)?
+            messenger::Served::bind(args.messenger, factory, args.bind, config, args.reply, args.inject_stall)?
         }
         None => floor::Served::bind(args.bind)?,
     };

@@ -150,7 +150,22 @@ impl Bar {
 fn point(kind: Kind, workload: Workload, size: u64, depth: Option<u32>, checksums: bool) -> Point {
     let off = |name: &str| Setting { name: name.into(), value: "false".into() };
     let set = if checksums { vec![] } else { vec![off("ms_crc_data"), off("ms_crc_header")] };
-    Point { kind, load: kind, workload, size, peers: 1, depth, active: 1, reply: REPLY_BYTES, set, set_load: vec![] }
+    let (rate, stall) = (None, None);
+    let set_load = Vec::new();
+    Point {
+        kind,
+        load: kind,
+        workload,
+        size,
+        peers: 1,
+        depth,
+        active: 1,
+        reply: REPLY_BYTES,
+        rate,
+        stall,
+        set,
+        set_load,
+    }
 }
 
 /// Points, each with its sample of every round, where there is one.

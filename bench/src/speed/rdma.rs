@@ -100,6 +100,8 @@ impl Bar {
             depth: None,
             active: 1,
             reply: self.size,
+            rate: None,
+            stall: None,
             set: own.chain(args.set.iter().cloned()).collect(),
             set_load: args.set_load.clone(),
         }

@@ -53,6 +53,17 @@ impl Cell<'_> {
         })
     }
 
+    /// The figure of each round that may be compared: a percentile of one that was overloaded may not.
+    pub(crate) fn comparable(&self, metric: Metric) -> impl Iterator<Item = (u32, f64)> {
+        let overloaded = |round| self.rounds.iter().any(|it| it.sample.round == round && it.sample.is_overloaded());
+        self.per_round(metric).filter(move |(round, _)| metric.quantile().is_none() || !overloaded(*round))
+    }
+
+    /// Whether any round was offered more than was answered.
+    pub(crate) fn is_overloaded(&self) -> bool {
+        self.rounds.iter().any(|it| it.sample.is_overloaded())
+    }
+
     /// The median over rounds of whatever `read` finds in a sample, in its unit.
     pub(crate) fn median_of(&self, read: impl Fn(&Sample) -> f64) -> Option<f64> {
         let values = self.rounds.iter().map(|measured| read(measured.sample));

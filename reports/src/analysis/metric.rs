@@ -35,7 +35,9 @@ impl Metric {
     pub(crate) fn of(workload: Workload) -> &'static [Metric] {
         use Metric::{Bandwidth, Connect, Cpu, P50, P99, P999, Rss, Switches, Threads, Throughput};
         match workload {
-            Workload::PingPong => &[Threads, Rss, P50, P99, P999, Throughput, Cpu, Switches, Connect],
+            Workload::PingPong | Workload::UnderLoad => {
+                &[Threads, Rss, P50, P99, P999, Throughput, Cpu, Switches, Connect]
+            }
             Workload::Stream => &[Throughput, Bandwidth, Cpu, Switches, Threads, Rss, Connect],
         }
     }

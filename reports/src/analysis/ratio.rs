@@ -10,10 +10,10 @@ use super::interval::Interval;
 use super::kind::Kind;
 use super::metric::Metric;
 
-/// The per-round ratios `of / to` of a figure at one peer count; `None` when no round has both.
+/// The per-round ratios `of / to` of a figure at one peer count; `None` when no round has both, in a state to be compared.
 pub(crate) fn paired(group: &Group<'_>, of: &Kind, to: &Kind, peers: u32, metric: Metric) -> Option<Interval> {
     let of = group.cell(of, peers)?;
-    let to: BTreeMap<u32, f64> = group.cell(to, peers)?.per_round(metric).collect();
-    let pairs = of.per_round(metric).filter_map(|(round, value)| Some(value / to.get(&round)?));
+    let to: BTreeMap<u32, f64> = group.cell(to, peers)?.comparable(metric).collect();
+    let pairs = of.comparable(metric).filter_map(|(round, value)| Some(value / to.get(&round)?));
     Interval::over(pairs)
 }

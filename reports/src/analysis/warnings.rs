@@ -7,13 +7,16 @@ use super::group::Group;
 use super::kind::{FLOOR, Kind};
 use super::metric::Metric;
 use crate::format;
-use crate::record::{Run, Warning};
+use crate::record::{Run, Sample, Warning};
 
 /// Load average per CPU before a run from which on other work is likely to have moved the figures.
 const LOAD_PER_CPU_MAX: f64 = 0.25;
 
 /// Stolen CPU time from which on the hypervisor is part of the result.
 const STEAL_MAX: f64 = 0.02;
+
+/// Share of the median round trip that the generator may be late by: more, and the latency is in part its own.
+const LATE_MAX: f64 = 0.1;
 
 /// CPUs that the two processes can keep busy at once at the least: a thread that moves bytes and one that uses them,
 /// on each side.
@@ -35,6 +38,8 @@ pub(crate) fn all(run: &Run, groups: &[Group<'_>]) -> Vec<Warning> {
         empty_samples(run),
         unreadable(run),
         thin_tails(groups),
+        overloaded(groups),
+        late_generator(run),
     ];
     let fresh = derived.into_iter().flatten().filter(|warning| !known.contains(warning.kind.as_str()));
     run.warnings.iter().cloned().chain(fresh).collect()
@@ -211,6 +216,41 @@ fn thin_tails(groups: &[Group<'_>]) -> Option<Warning> {
     warning("thin-tail", text)
 }
 
+fn overloaded(groups: &[Group<'_>]) -> Option<Warning> {
+    let over = groups.iter().flat_map(Group::cells).filter(|(_, _, cell)| cell.is_overloaded());
+    let names: Vec<String> =
+        over.map(|(kind, peers, _)| format!("{} at {}", kind.label(), format::peers(peers))).collect();
+    if names.is_empty() {
+        return None;
+    }
+    let text = format!(
+        "Fewer requests were answered than offered: {}. Such latencies say how long a queue grew, and are not compared; \
+         repeat with a lower --rate.",
+        format::list(&names)
+    );
+    warning("overloaded", text)
+}
+
+fn late_generator(run: &Run) -> Option<Warning> {
+    let is_late = |sample: &&Sample| {
+        let late = sample.open_loop.as_ref().and_then(|open| open.late.as_ref());
+        let typical = sample.latency.as_ref().map_or(0, |latency| latency.p50_ns);
+        late.is_some_and(|late| late.p50_ns as f64 > typical as f64 * LATE_MAX)
+    };
+    let late = run.samples.iter().filter(is_late).count();
+    if late == 0 {
+        return None;
+    }
+    let text = format!(
+        "In {} of {} the generator was late by more than {} of the median round trip, which its latencies contain. Give the \
+         load side CPUs of its own (--pin split), or lower --rate.",
+        format::count(late as u64),
+        format::plural(run.samples.len() as u64, "sample"),
+        format::percent(LATE_MAX)
+    );
+    warning("late-generator", text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -262,6 +302,30 @@ mod tests {
         run.environment.steal = 0.05;
         run.warnings = vec![Warning { kind: "steal".to_string(), text: "Measured.".to_string() }];
         assert_eq!(kinds(&run), ["steal"]);
+    }
+
+    #[test]
+    fn overload_and_a_late_generator_are_told() {
+        let warnings = |offered: f64, late: u64| {
+            let run = Builder::default().each(&["async", "tcp"], &[4], 3, |sample| {
+                Builder::constant_latency(sample, 20_000, 200_000);
+                if sample.messenger == "async" {
+                    Builder::under_load(sample, offered, late);
+                }
+            });
+            let run = run.build();
+            let all = all(&run, &Group::all(&run));
+            all.into_iter()
+                .filter(|it| ["overloaded", "late-generator"].contains(&it.kind.as_str()))
+                .collect::<Vec<_>>()
+        };
+        assert!(warnings(10_050.0, 1_900).is_empty());
+        let told = warnings(10_200.0, 2_100);
+        assert!(told[0].text.starts_with("Fewer requests were answered than offered: async at 4 peers."), "{told:?}");
+        assert!(
+            told[1].text.starts_with("In 3 of 6 samples the generator was late by more than 10.0 % of"),
+            "{told:?}"
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod curve;
 mod emulation;
 mod figure;
+mod offers;
 mod provenance;
 mod section;
 mod table;

@@ -89,6 +89,7 @@ fn milliseconds(ms: u64) -> String {
 fn name(workload: Workload) -> &'static str {
     match workload {
         Workload::PingPong => "ping-pong",
+        Workload::UnderLoad => "under load",
         Workload::Stream => "stream",
     }
 }

@@ -1,6 +1,7 @@
 //! The part of the page for one workload and size.
 
 use super::figure::Figure;
+use super::offers;
 use super::table::{self, Table};
 use crate::analysis::findings::{self, Finding};
 use crate::analysis::group::Group;
@@ -36,6 +37,8 @@ pub(super) struct Section {
     pub(super) figures: Vec<Figure>,
     /// Percentile curves.
     pub(super) curves: Vec<Figure>,
+    /// What was offered at a fixed rate, and what became of it.
+    pub(super) offers: Option<Table>,
     /// Ratios to the floors.
     pub(super) ratios: Vec<Table>,
     /// Threads by name, and the messengers' own counters.
@@ -77,6 +80,7 @@ impl Section {
             findings: findings::of(group),
             figures,
             curves,
+            offers: offers::table(group),
             ratios: table::of_ratios(group),
             details: threads.into_iter().chain(counters).collect(),
             id,
@@ -95,6 +99,7 @@ fn few(peers: &[u32]) -> Vec<u32> {
 fn slug(workload: Workload) -> &'static str {
     match workload {
         Workload::PingPong => "ping-pong",
+        Workload::UnderLoad => "under-load",
         Workload::Stream => "stream",
     }
 }
@@ -103,6 +108,7 @@ fn slug(workload: Workload) -> &'static str {
 pub(super) fn title(workload: Workload, size: u64) -> String {
     match workload {
         Workload::PingPong => format!("Ping-pong of {} requests", format::size(size)),
+        Workload::UnderLoad => format!("{} requests at a fixed rate", format::size(size)),
         Workload::Stream => format!("Stream of {} messages", format::size(size)),
     }
 }
@@ -115,11 +121,16 @@ fn lead(group: &Group<'_>) -> String {
              reply. The loop is closed: the next request leaves when a reply arrives, so a stall also holds back \
              requests that would have waited in it, and tails under a fixed rate are longer."
         }
+        Workload::UnderLoad => {
+            "Requests are sent at a fixed rate, whatever becomes of them, and answered by small replies. The loop is open: \
+             latency is the round trip from when a request was to be sent, so a stall shows in every request that fell \
+             into it."
+        }
         Workload::Stream => "Messages go one way, within a window that the receiver grants.",
     };
     let in_flight = by_peers(group, |peers| {
         let mut cells = group.kinds.iter().filter_map(|kind| group.cell(kind, peers)?.load());
-        cells.next().map(|(in_flight, _)| format::count(u64::from(in_flight)))
+        cells.next().filter(|(in_flight, _)| *in_flight > 0).map(|(in_flight, _)| format::count(u64::from(in_flight)))
     });
     let load = by_peers(group, |peers| {
         let mut loads: Vec<&str> = Vec::new();

@@ -10,7 +10,7 @@ use crate::format::{self, Quantity, Unit};
 use crate::record::{Sample, Workload};
 
 /// What stands where there is no figure.
-const NONE: &str = "–";
+pub(super) const NONE: &str = "–";
 
 /// Columns that belong together, under one heading.
 pub(super) struct Columns {
@@ -125,7 +125,7 @@ pub(super) fn of_ratios(group: &Group<'_>) -> Vec<Table> {
 /// The ratios of messengers to a floor; `None` when there are no messengers.
 fn ratios_to(group: &Group<'_>, floor: &Kind, kinds: Vec<&Kind>) -> Option<Table> {
     let metrics: &[Metric] = match group.workload {
-        Workload::PingPong => &[Metric::P50, Metric::P99, Metric::Throughput],
+        Workload::PingPong | Workload::UnderLoad => &[Metric::P50, Metric::P99, Metric::Throughput],
         Workload::Stream => &[Metric::Throughput, Metric::Cpu],
     };
     if kinds.is_empty() {

@@ -14,7 +14,7 @@ pub use environment::{Environment, Limit};
 pub use histogram::{HistogramError, merge};
 pub use io::RecordError;
 pub(crate) use io::write_atomically;
-pub use sample::{Allocations, Latency, Probe, Sample, Workload};
+pub use sample::{Allocations, Latency, OpenLoop, Probe, Sample, Workload};
 
 use std::collections::BTreeMap;
 
@@ -86,6 +86,12 @@ pub struct Plan {
     /// Payload bytes of replies; 64 in records that do not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply: Option<u64>,
+    /// Requests a second under load, in all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<f64>,
+    /// A stall of the side under test, injected: how long and how often, as on the command line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stall: Option<String>,
     /// Options set on both sides, by their `ms_*` names.
     pub options: BTreeMap<String, String>,
     /// Options set on the load side alone.

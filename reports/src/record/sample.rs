@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 pub enum Workload {
     /// Requests of the given size, each answered by a small reply; latency is the round trip.
     PingPong,
+    /// Requests as in a ping-pong, sent at a fixed rate whatever becomes of them (an open loop); latency is from when a
+    /// request was to be sent until its reply.
+    UnderLoad,
     /// Messages one way; the receiver grants a window of [`crate::record::Plan::depth`] messages.
     Stream,
 }
@@ -30,7 +33,7 @@ pub struct Sample {
     pub size: u64,
     /// Connected peers.
     pub peers: u32,
-    /// Requests in flight in all (ping-pong) or window in messages (stream).
+    /// Requests in flight in all (ping-pong) or window in messages (stream); 0 under load, where only the rate says how many.
     pub in_flight: u32,
     /// Measured time, nanoseconds.
     pub elapsed_ns: u64,
@@ -38,8 +41,11 @@ pub struct Sample {
     pub messages: u64,
     /// Payload bytes of them.
     pub bytes: u64,
-    /// Round-trip times of the requests (ping-pong); none for a stream.
+    /// Round-trip times of the requests (ping-pong, under load); none for a stream.
     pub latency: Option<Latency>,
+    /// What only an open loop has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open_loop: Option<OpenLoop>,
     /// Nanoseconds from the first dial until the last of the peers was open.
     pub connect_ns: u64,
     /// The process under test.
@@ -48,6 +54,32 @@ pub struct Sample {
     pub load: Probe,
     /// Allocations of the side under test per message, from the counting binary, when they were counted.
     pub allocations: Option<Allocations>,
+}
+
+/// What was offered under load, and how well the generator kept to it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OpenLoop {
+    /// Requests that were to be sent per second.
+    pub offered_per_s: f64,
+    /// Requests that were due and not sent, since too many were unanswered.
+    pub unsent: u64,
+    /// Round-trip times from when the requests were sent.
+    pub service: Option<Latency>,
+    /// How late the requests were sent: what the generator and the sending thread add.
+    pub late: Option<Latency>,
+}
+
+/// Share of the offered rate that must be achieved. Below it a queue grows somewhere for as long as one measures, and a
+/// latency says how long that was.
+const ACHIEVED_MIN: f64 = 0.99;
+
+impl Sample {
+    /// Whether fewer requests were answered than were to be sent, so that its latency may not be compared.
+    #[must_use]
+    pub fn is_overloaded(&self) -> bool {
+        let achieved = self.messages as f64 * 1e9 / self.elapsed_ns.max(1) as f64;
+        self.open_loop.as_ref().is_some_and(|open| achieved < open.offered_per_s * ACHIEVED_MIN)
+    }
 }
 
 /// A latency histogram, and the percentiles read off it for those who only want figures.

@@ -9,7 +9,7 @@ use crate::record::Workload;
 
 pub(super) fn findings(group: &Group<'_>) -> Vec<Finding> {
     let metrics: &[Metric] = match group.workload {
-        Workload::PingPong => &[Metric::P50, Metric::P99],
+        Workload::PingPong | Workload::UnderLoad => &[Metric::P50, Metric::P99],
         Workload::Stream => &[Metric::Throughput],
     };
     let mut ends: Vec<u32> = group.peers.first().into_iter().chain(group.peers.last()).copied().collect();
