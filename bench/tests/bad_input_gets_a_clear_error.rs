@@ -45,7 +45,7 @@ fn sizes_durations_and_counts_say_what_they_take() {
     fails("run --duration 2", 2, &["2s, 500ms or 1m"]);
     fails("run --duration 0s", 2, &["longer than nothing"]);
     fails("run --peers 1,0", 2, &["from 1 to"]);
-    fails("run --workload pingpong", 2, &["ping-pong or stream"]);
+    fails("run --workload pingpong", 2, &["ping-pong, under-load or stream"]);
     fails("run --pin both", 2, &["none", "split"]);
     fails("serve --messenger tcp --bind localhost", 2, &["127.0.0.1:6800"]);
 }
