@@ -15,8 +15,8 @@ use crate::{control, doctor, load, report, run, serve, speed, trials, wire};
 
 /// Measures the messengers over real sockets, each against the same bare-TCP floor.
 ///
-/// Exit codes: 0 done; 2 usage or tool error; 3 a trial saw a promise broken, or `speed` a bar of rdma missed; 4 a limit of this host is too low; 130
-/// interrupted, with what was measured so far in a record that is marked partial.
+/// Exit codes: 0 done; 2 usage or tool error; 3 a trial saw a promise broken, or `speed` a bar of rdma missed; 4 a limit of
+/// this host is too low; 130 interrupted, with what was measured so far in a record that is marked partial.
 #[derive(Debug, Parser)]
 #[command(name = "msgr-bench", version, propagate_version = true)]
 pub(crate) struct Cli {
@@ -104,8 +104,8 @@ pub(crate) struct RunArgs {
     /// Payload size of replies
     #[arg(long, value_name = "SIZE", default_value_t = wire::REPLY_BYTES, value_parser = parse::size)]
     pub(crate) reply: u64,
-    /// ping-pong (requests with a small reply, as fast as they are answered), under-load (requests at --rate), stream (messages
-    /// one way)
+    /// ping-pong (requests with a small reply, as fast as they are answered), under-load (requests at --rate), stream
+    /// (messages one way)
     #[arg(long, value_name = "NAME,..", value_delimiter = ',', default_value = "ping-pong", value_parser = parse::workload)]
     pub(crate) workload: Vec<Workload>,
     /// Requests in flight on the connection at one peer [default: 1]; for a stream the window of each peer, in messages

@@ -3,8 +3,10 @@
 //! Closed loop: a ping-pong keeps a fixed number of requests in flight, a stream a fixed window. Each callback sends what
 //! follows, so no thread hands work to another. Open loop: see [`offer`].
 
+mod histograms;
 mod messengers;
 mod offer;
+mod open;
 mod recorder;
 
 use std::collections::BTreeMap;

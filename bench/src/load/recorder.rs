@@ -3,33 +3,23 @@
 //! Of a closed loop: a reply costs one clock read, one uncontended lock and one slot of the latency table: a request in flight owns its
 //! slot (its `tid`), and each receiving thread owns a histogram.
 
-use std::sync::atomic::{
-    AtomicU8, AtomicU64,
-    Ordering::{Acquire, Relaxed, Release},
-};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use crossbeam::utils::CachePadded;
 use hdrhistogram::Histogram;
-use msgr_reports::record::{Latency, OpenLoop, merge};
+use msgr_reports::record::{Latency, OpenLoop};
 
+use super::histograms::{encode, record};
+use super::open::{Open, Times};
 use crate::interrupt;
 use crate::serve::thread_number;
-
-/// Longest latency told apart from longer ones, nanoseconds. A minute is longer than any sample should ever wait.
-const LATENCY_MAX_NS: u64 = 60_000_000_000;
-
-/// Significant decimal digits of a recorded latency: an error of 0.1 %.
-const DIGITS: u8 = 3;
 
 /// Histograms to record in, a few times the receiving threads of any load side (24 workers at most). More threads than
 /// that share them, which costs time and no counts.
 const SHARDS: usize = 64;
-
-/// Requests of an open loop that may be unanswered: a second of 65,536 a second, and memory for it.
-const OPEN_SLOTS: usize = 1 << 16;
 
 /// Requests are sent and nothing is recorded.
 const WARMING: u8 = 0;
@@ -53,25 +43,6 @@ pub(crate) struct Recorder {
     shards: Box<[CachePadded<Mutex<Shard>>]>,
     news: Mutex<News>,
     changed: Condvar,
-}
-
-/// The requests of an open loop: each slot is used again when its request has been answered.
-#[derive(Debug)]
-struct Open {
-    slots: Box<[Slot]>,
-    /// How late requests were sent. One thread sends.
-    late: Mutex<Shard>,
-    /// Requests that met a slot whose request was unanswered, and were not sent.
-    unsent: AtomicU64,
-}
-
-/// One request, nanoseconds after the recorder's epoch.
-#[derive(Debug, Default)]
-struct Slot {
-    /// When it was to be sent; 0 when it has been answered.
-    due: AtomicU64,
-    /// When it was.
-    sent: AtomicU64,
 }
 
 /// What one receiving thread works with.
@@ -108,9 +79,7 @@ impl Recorder {
 
     /// For requests at fixed times, to one of `peers` peers drawn at random each, from `seed` on.
     pub(crate) fn open(peers: u32, seed: u64) -> Recorder {
-        let slots = std::iter::repeat_with(Slot::default).take(OPEN_SLOTS).collect();
-        let late = Mutex::new(Shard::new(fastrand::Rng::with_seed(seed)));
-        Recorder::with(0, Some(Open { slots, late, unsent: AtomicU64::new(0) }), peers, seed)
+        Recorder::with(0, Some(Open::new(peers, seed)), peers, seed)
     }
 
     fn with(in_flight: u32, open: Option<Open>, peers: u32, seed: u64) -> Recorder {
@@ -139,32 +108,15 @@ impl Recorder {
     /// The request `number` of an open loop is due at `due`, and now it is sent: gives its slot, and the peer that it goes
     /// to; `None` when its slot is taken by one that is unanswered still.
     pub(crate) fn offered(&self, number: u64, due: u64) -> Option<(u32, u32)> {
-        let open = self.open.as_ref()?;
-        let index = (number % OPEN_SLOTS as u64) as usize;
-        let slot = &open.slots[index];
         let measuring = self.phase.load(Relaxed) == MEASURING;
-        if slot.due.load(Acquire) != 0 {
-            open.unsent.fetch_add(u64::from(measuring), Relaxed);
-            return None;
-        }
-        let now = self.now();
-        slot.sent.store(now, Relaxed);
-        // Before its reply can come; 0 means free.
-        slot.due.store(due.max(1), Release);
-        let mut late = lock(&open.late);
-        if measuring {
-            record(&mut late.latency, now.saturating_sub(due));
-        }
-        Some((index as u32, self.draw(&mut late)))
+        self.open.as_ref()?.offered(number, due, self.now(), measuring)
     }
 
     fn answered(&self, open: &Open, slot: u64) {
-        let Some(slot) = usize::try_from(slot).ok().and_then(|slot| open.slots.get(slot)) else {
+        let now = self.now();
+        let Some(Times { due, sent }) = open.answered(slot) else {
             return self.fail(format!("a reply came for request {slot}, which was never sent"));
         };
-        let now = self.now();
-        let (due, sent) = (slot.due.load(Acquire), slot.sent.load(Relaxed));
-        slot.due.store(0, Release);
         if self.phase.load(Relaxed) == MEASURING {
             let mut shard = self.shard();
             record(&mut shard.latency, now.saturating_sub(due));
@@ -283,12 +235,8 @@ impl Recorder {
     /// When it cannot be encoded.
     pub(crate) fn open_loop(&self, rate: f64) -> anyhow::Result<Option<OpenLoop>> {
         let Some(open) = &self.open else { return Ok(None) };
-        Ok(Some(OpenLoop {
-            offered_per_s: rate,
-            unsent: open.unsent.load(Relaxed),
-            service: encode(self.shards.iter().filter_map(|shard| lock(shard).service.clone()))?,
-            late: encode(lock(&open.late).latency.clone())?,
-        }))
+        let service = encode(self.shards.iter().filter_map(|shard| lock(shard).service.clone()))?;
+        Ok(Some(OpenLoop { offered_per_s: rate, unsent: open.unsent(), service, late: encode(open.late())? }))
     }
 
     /// Nanoseconds since the epoch.
@@ -316,23 +264,8 @@ impl Shard {
     }
 }
 
-fn record(histogram: &mut Option<Histogram<u64>>, ns: u64) {
-    if histogram.is_none() {
-        *histogram = Histogram::new_with_bounds(1, LATENCY_MAX_NS, DIGITS).ok();
-    }
-    if let Some(histogram) = histogram {
-        histogram.saturating_record(ns.max(1));
-    }
-}
-
-/// Histograms in one, as a record keeps it; `None` when there are none.
-fn encode(histograms: impl IntoIterator<Item = Histogram<u64>>) -> anyhow::Result<Option<Latency>> {
-    let merged = merge(&histograms.into_iter().collect::<Vec<_>>())?;
-    Ok(merged.as_ref().map(Latency::from_histogram).transpose()?)
-}
-
 /// Takes a lock whose content stays sound when a thread panics while it holds it.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -355,23 +288,6 @@ mod tests {
         recorder.stop();
         assert_eq!(recorder.replied(0), None);
         assert_eq!(recorder.latency().unwrap().unwrap().count, 5);
-    }
-
-    #[test]
-    fn the_latency_of_an_open_loop_counts_from_when_a_request_was_due() {
-        let recorder = Recorder::open(1, 7);
-        recorder.measure();
-        while recorder.now() < 5_000_000 {}
-        let (slot, peer) = recorder.offered(0, 1).unwrap();
-        assert_eq!((slot, peer), (0, 0));
-        assert_eq!(recorder.offered(OPEN_SLOTS as u64, 2), None, "its slot is taken");
-        assert_eq!(recorder.replied(u64::from(slot)), None, "nothing follows");
-        let (response, open) = (recorder.latency().unwrap().unwrap(), recorder.open_loop(10.0).unwrap().unwrap());
-        assert!(response.max_ns >= 5_000_000 - 5_000, "0.1 % is lost to digits: {response:?}");
-        assert!(open.service.unwrap().max_ns < response.max_ns);
-        assert!(open.late.unwrap().max_ns >= 5_000_000 - 5_000);
-        assert_eq!((open.unsent, open.offered_per_s), (1, 10.0));
-        assert!(recorder.offered(OPEN_SLOTS as u64, 3).is_some(), "it is free again");
     }
 
     #[test]
