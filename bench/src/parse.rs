@@ -128,14 +128,18 @@ pub(crate) fn rate(text: &str) -> Result<f64, String> {
     }
 }
 
-/// The rate of workloads: given with under-load, and with nothing else.
-pub(crate) fn rate_of(workloads: &[Workload], rate: Option<f64>) -> anyhow::Result<Option<f64>> {
-    match (workloads.contains(&Workload::UnderLoad), rate) {
-        (true, None) => bail!(
+/// Whether a rate is given with under-load, and with nothing else.
+///
+/// # Errors
+///
+/// When it is not; the message says what to do.
+pub(crate) fn check_rate(workloads: &[Workload], rate: Option<f64>) -> anyhow::Result<()> {
+    match (workloads.contains(&Workload::UnderLoad), rate.is_some()) {
+        (true, false) => bail!(
             "--workload under-load sends at a fixed rate: give it with --rate, such as half of what a ping-pong reaches"
         ),
-        (false, Some(_)) => bail!("--rate is for --workload under-load: the others send as fast as they are answered"),
-        (_, rate) => Ok(rate),
+        (false, true) => bail!("--rate is for --workload under-load: the others send as fast as they are answered"),
+        (true, true) | (false, false) => Ok(()),
     }
 }
 

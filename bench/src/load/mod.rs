@@ -108,7 +108,7 @@ pub(crate) fn load(args: &LoadArgs) -> anyhow::Result<Exit> {
         interrupt::catch()?;
     }
     args.messenger.check(&parse::config(&args.set)?)?;
-    parse::rate_of(&[args.workload], args.rate)?;
+    parse::check_rate(&[args.workload], args.rate)?;
     let limits = Limits::read();
     doctor::check(&limits, args.messenger, Need::NOTHING, args.messenger.load_need(), args.peers)?;
     let spec = Spec {

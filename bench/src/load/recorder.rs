@@ -1,7 +1,7 @@
 //! Recording round trips from inside the callbacks of a load side, and telling its main thread what happened.
 //!
-//! Of a closed loop: a reply costs one clock read, one uncontended lock and one slot of the latency table: a request in flight owns its
-//! slot (its `tid`), and each receiving thread owns a histogram.
+//! A reply costs one clock read, one uncontended lock and one slot of a table: a request in flight owns its slot (its `tid`),
+//! and each receiving thread owns its histograms. The table of an open loop is in [`open`](super::open).
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};

@@ -47,7 +47,7 @@ const EACH_PEER: Duration = Duration::from_micros(500);
 pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     host::raise_open_files();
     let limits = Limits::read();
-    parse::rate_of(&args.workload, args.rate)?;
+    parse::check_rate(&args.workload, args.rate)?;
     let meet = Meeting::new(&args.messengers, args.bind, &args.set, &args.set_load)?;
     // A load side that speaks to nobody under test was asked for by mistake.
     let load = args.load_messenger;
