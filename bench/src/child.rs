@@ -153,6 +153,11 @@ impl Child {
         self.finish(left.max(LAST_MOMENT)).map(|()| lines)
     }
 
+    /// Tells it to end, by closing its standard input; what it still has to say can be read.
+    pub(crate) fn close_stdin(&mut self) {
+        self.stdin = None;
+    }
+
     /// Tells it to end, by closing its standard input, and waits until it has ended.
     ///
     /// # Errors

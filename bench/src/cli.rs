@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use msgr_reports::record::Workload;
+use msgr_reports::record::{Neighbour, Workload};
 
 use crate::exit::Exit;
 use crate::host::Cpus;
@@ -49,6 +49,9 @@ enum Verb {
     /// One side of a trial, started by it.
     #[command(hide = true)]
     Node(NodeArgs),
+    /// What else the side under test has to do, started by `run`.
+    #[command(hide = true)]
+    Neighbour(NeighbourArgs),
 }
 
 impl Cli {
@@ -66,6 +69,7 @@ impl Cli {
             Verb::Abuse(args) => trials::abuse(args),
             Verb::Leaks(args) => trials::leaks(args),
             Verb::Node(_) => trials::node(),
+            Verb::Neighbour(args) => load::neighbour(args),
         }
     }
 }
@@ -92,32 +96,15 @@ impl Pin {
 /// `msgr-bench run`.
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// Messengers under test; tcp alone measures the floor and nothing else
-    #[arg(long, value_name = "KIND,..", value_delimiter = ',', default_value = "simple,async", value_parser = Kind::parse)]
+    /// What to measure, by the name of a shipped scenario or as a TOML file [default: default, unless an option says what to
+    /// measure]; an unknown name lists them
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) scenario: Option<String>,
+    /// Messengers under test [default: simple, async, and zmq where it is built in]; tcp alone measures the floor and nothing else
+    #[arg(long, value_name = "KIND,..", value_delimiter = ',', value_parser = Kind::parse)]
     pub(crate) messengers: Vec<Kind>,
-    /// Numbers of peers
-    #[arg(long, value_name = "N,..", value_delimiter = ',', default_value = "1,4,16,64,256,1024", value_parser = parse::peers)]
-    pub(crate) peers: Vec<u32>,
-    /// Payload sizes of requests and messages
-    #[arg(long, value_name = "SIZE,..", value_delimiter = ',', default_value = "4KiB", value_parser = parse::size)]
-    pub(crate) sizes: Vec<u64>,
-    /// Payload size of replies
-    #[arg(long, value_name = "SIZE", default_value_t = wire::REPLY_BYTES, value_parser = parse::size)]
-    pub(crate) reply: u64,
-    /// ping-pong (requests with a small reply, as fast as they are answered), under-load (requests at --rate), stream
-    /// (messages one way)
-    #[arg(long, value_name = "NAME,..", value_delimiter = ',', default_value = "ping-pong", value_parser = parse::workload)]
-    pub(crate) workload: Vec<Workload>,
-    /// Requests in flight on the connection at one peer [default: 1]; for a stream the window of each peer, in messages
-    /// [default: 4096, or fewer of large messages]
-    #[arg(long, value_name = "N", value_parser = parse::in_flight)]
-    pub(crate) depth: Option<u32>,
-    /// Requests in flight in all at more than one peer, each to a peer drawn at random
-    #[arg(long, value_name = "N", default_value_t = 16, value_parser = parse::in_flight)]
-    pub(crate) active: u32,
-    /// Requests a second in all, for under-load: the same for every messenger
-    #[arg(long, value_name = "N", value_parser = parse::rate)]
-    pub(crate) rate: Option<f64>,
+    #[command(flatten)]
+    pub(crate) shape: ShapeArgs,
     /// Messenger of the load side at more than one peer; at one peer it is the one under test, and for rdma always rdma
     #[arg(long, value_name = "KIND", default_value = Kind::DEFAULT_LOAD.name(), value_parser = Kind::parse_messenger)]
     pub(crate) load_messenger: Kind,
@@ -127,15 +114,15 @@ pub(crate) struct RunArgs {
     /// Whether the two sides keep to CPUs of their own
     #[arg(long, value_enum, default_value = "none")]
     pub(crate) pin: Pin,
-    /// Measured time of each sample [default: 2s, with --quick 200ms]
+    /// Measured time of each sample [default: 500ms, with --quick 200ms]
     #[arg(long, value_name = "TIME", value_parser = parse::measured_duration)]
     pub(crate) duration: Option<Duration>,
-    /// Unmeasured time before it [default: 500ms, with --quick 100ms]
+    /// Unmeasured time before it [default: 200ms, with --quick 100ms]
     #[arg(long, value_name = "TIME", value_parser = parse::duration)]
     pub(crate) warmup: Option<Duration>,
-    /// How often each point is measured, each time in fresh processes
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = parse::rounds)]
-    pub(crate) rounds: u32,
+    /// How often each point is measured, each time in fresh processes [default: 7, with --quick 3]
+    #[arg(long, value_name = "N", value_parser = parse::rounds)]
+    pub(crate) rounds: Option<u32>,
     /// Seed of the order of the samples and of the choice of peers [default: random, recorded]
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
@@ -148,12 +135,73 @@ pub(crate) struct RunArgs {
     /// Let the side under test answer nothing for LENGTH in every EVERY, to see which figures show it; not for tcp
     #[arg(long, value_name = "LENGTH/EVERY", value_parser = parse::stall)]
     pub(crate) inject_stall: Option<Stall>,
-    /// Short samples: the default run in less than a minute
+    /// Also take stage histograms of each point once, in an extra short pass: where the time of a message goes
+    #[arg(long)]
+    pub(crate) stages: bool,
+    /// Few and short samples: the default run in a minute
     #[arg(long)]
     pub(crate) quick: bool,
     /// Directory for run.json and index.html
     #[arg(long, value_name = "DIR", default_value = "out")]
     pub(crate) out: PathBuf,
+}
+
+/// What `msgr-bench run` measures, when no scenario says it.
+#[derive(Debug, Args)]
+#[group(multiple = true, conflicts_with = "scenario")]
+pub(crate) struct ShapeArgs {
+    /// ping-pong (requests with a small reply, as fast as they are answered), under-load (requests at --rate or --share),
+    /// stream (messages one way) [default: ping-pong]
+    #[arg(long, value_name = "NAME,..", value_delimiter = ',', value_parser = parse::workload)]
+    pub(crate) workload: Vec<Workload>,
+    /// Numbers of peers [default: 1,4,16,64,256,1024]
+    #[arg(long, value_name = "N,..", value_delimiter = ',', value_parser = parse::peers)]
+    pub(crate) peers: Vec<u32>,
+    /// Payload sizes of requests and messages [default: 4KiB]
+    #[arg(long, value_name = "SIZE,..", value_delimiter = ',', value_parser = parse::size)]
+    pub(crate) sizes: Vec<u64>,
+    /// Payload size of replies [default: 64]
+    #[arg(long, value_name = "SIZE", value_parser = parse::size)]
+    pub(crate) reply: Option<u64>,
+    /// Requests in flight on the connection at one peer [default: 1]; for a stream the window of each peer, in messages
+    /// [default: 4096, or fewer of large messages]
+    #[arg(long, value_name = "N", value_parser = parse::in_flight)]
+    pub(crate) depth: Option<u32>,
+    /// Requests in flight in all at more than one peer, each to a peer drawn at random [default: 16]
+    #[arg(long, value_name = "N", value_parser = parse::in_flight)]
+    pub(crate) active: Option<u32>,
+    /// Requests a second in all, for under-load: the same for every messenger
+    #[arg(long, value_name = "N", value_parser = parse::rate)]
+    pub(crate) rate: Option<f64>,
+    /// Rates for under-load in percent of what the slowest messenger reaches, which is measured first
+    #[arg(long, value_name = "PERCENT,..", value_delimiter = ',', value_parser = parse::share, conflicts_with = "rate")]
+    pub(crate) share: Vec<u32>,
+}
+
+/// `msgr-bench neighbour`.
+#[derive(Debug, Args)]
+pub(crate) struct NeighbourArgs {
+    /// Started by `run`: says when its traffic flows, and what it did when standard input is closed
+    #[arg(long, hide = true, required = true)]
+    pub(crate) child: bool,
+    #[arg(long, value_parser = parse::neighbour)]
+    pub(crate) what: Neighbour,
+    #[arg(long, value_parser = Kind::parse)]
+    pub(crate) messenger: Kind,
+    #[arg(long, value_parser = parse::address)]
+    pub(crate) connect: SocketAddr,
+    #[arg(long, value_parser = parse::peers)]
+    pub(crate) peers: u32,
+    #[arg(long, value_parser = parse::size)]
+    pub(crate) size: u64,
+    #[arg(long, value_parser = parse::size)]
+    pub(crate) reply: u64,
+    #[arg(long)]
+    pub(crate) seed: u64,
+    #[arg(long, value_enum)]
+    pub(crate) cpus: Cpus,
+    #[arg(long, value_parser = parse::setting)]
+    pub(crate) set: Vec<Setting>,
 }
 
 /// `msgr-bench serve`.

@@ -123,6 +123,16 @@ impl Kind {
     /// does not meet the limits that the side under test is measured at.
     pub(crate) const DEFAULT_LOAD: Kind = Kind(&KINDS[1]);
 
+    /// What a run measures unless told otherwise.
+    pub(crate) fn usual() -> Vec<Kind> {
+        KINDS[..2].iter().map(Kind).collect()
+    }
+
+    /// Whether it is a messenger, and no floor.
+    pub(crate) fn is_messenger(self) -> bool {
+        self != Kind::FLOOR && self != Kind::VERBS
+    }
+
     /// Every kind, the floor last.
     pub(crate) fn all() -> impl Iterator<Item = Kind> {
         KINDS.iter().map(Kind)

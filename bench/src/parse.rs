@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use msgr::{Config, parse_size};
-use msgr_reports::record::Workload;
+use msgr_reports::record::{Neighbour, Workload};
 
 /// Longest measured time. The control connection outlives it (see [`crate::control`]).
 const DURATION_MAX: Duration = Duration::from_secs(30 * 60);
@@ -24,6 +24,9 @@ pub(crate) const IN_FLIGHT_MAX: u32 = 65_536;
 const RATE_MIN: f64 = 1.0;
 /// Highest: a request every 100 ns is more than one thread can send.
 const RATE_MAX: f64 = 1e7;
+
+/// Largest share of the ceiling, percent: overload can be asked for, and twice is enough of it.
+const SHARE_MAX: u32 = 200;
 
 /// A duration such as `2s`, `500ms` or `1m`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
@@ -125,6 +128,31 @@ pub(crate) fn rate(text: &str) -> Result<f64, String> {
         Ok(rate)
     } else {
         Err(format!("takes {RATE_MIN} to {RATE_MAX} requests a second"))
+    }
+}
+
+/// A share of the ceiling, in percent: beyond it a queue grows for as long as one measures, which is not compared.
+pub(crate) fn share(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(percent @ 1..=SHARE_MAX) => Ok(percent),
+        _ => Err(format!("takes percent of the ceiling from 1 to {SHARE_MAX}, such as 50")),
+    }
+}
+
+/// A neighbour by its name in records.
+pub(crate) fn neighbour(text: &str) -> Result<Neighbour, String> {
+    let all = [Neighbour::Flood, Neighbour::SlowReader, Neighbour::Connects, Neighbour::Bulk];
+    let found = all.into_iter().find(|what| neighbour_name(*what) == text);
+    found.ok_or_else(|| "takes flood, slow-reader, connects or bulk".into())
+}
+
+/// The name of a neighbour in records and scenarios.
+pub(crate) fn neighbour_name(what: Neighbour) -> &'static str {
+    match what {
+        Neighbour::Flood => "flood",
+        Neighbour::SlowReader => "slow-reader",
+        Neighbour::Connects => "connects",
+        Neighbour::Bulk => "bulk",
     }
 }
 

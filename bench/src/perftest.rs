@@ -92,6 +92,7 @@ impl Ends {
         let failed = |error: anyhow::Error| NoSample::Failed(format!("{error:#}"));
         let mut sample = Sample {
             round: 0,
+            measure: 0,
             messenger: Kind::VERBS.name().into(),
             load_messenger: Kind::VERBS.name().into(),
             workload,
@@ -103,6 +104,8 @@ impl Ends {
             bytes: 0,
             latency: None,
             open_loop: None,
+            beside: None,
+            harness_ns: None,
             connect_ns: 0,
             server: Probe::default(),
             load: Probe::default(),

@@ -72,6 +72,8 @@ impl Record {
             reply: Some(args.reply),
             rate: args.rate,
             stall: None,
+            scenario: None,
+            measures: Vec::new(),
             options: options(&args.set),
             load_options: std::collections::BTreeMap::new(),
         };

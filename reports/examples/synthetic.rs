@@ -84,6 +84,8 @@ fn plan() -> Plan {
         reply: None,
         rate: None,
         stall: None,
+        scenario: None,
+        measures: Vec::new(),
         options: BTreeMap::from([("ms_async_op_threads".to_string(), "3".to_string())]),
         load_options: BTreeMap::new(),
     }
@@ -213,6 +215,7 @@ fn sample(random: &mut fastrand::Rng, round: u32, kind: &str, peers: u32, messag
     };
     Sample {
         round,
+        measure: 0,
         messenger: kind.to_string(),
         load_messenger: kind.to_string(),
         workload: Workload::PingPong,
@@ -224,6 +227,8 @@ fn sample(random: &mut fastrand::Rng, round: u32, kind: &str, peers: u32, messag
         bytes: 0,
         latency: None,
         open_loop: None,
+        beside: None,
+        harness_ns: None,
         connect_ns: (120_000.0 * f64::from(peers).powf(0.97) * noise(random, 0.1)) as u64,
         server: Probe {
             threads: cost.threads,

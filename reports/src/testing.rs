@@ -52,8 +52,13 @@ impl Builder {
         histogram.record_n(late, sample.messages).unwrap();
         let late = Latency::from_histogram(&histogram).unwrap();
         sample.workload = Workload::UnderLoad;
-        sample.open_loop =
-            Some(OpenLoop { offered_per_s: offered, unsent: 0, service: sample.latency.clone(), late: Some(late) });
+        sample.open_loop = Some(OpenLoop {
+            share: None,
+            offered_per_s: offered,
+            unsent: 0,
+            service: sample.latency.clone(),
+            late: Some(late),
+        });
     }
 
     /// The record.
@@ -76,6 +81,7 @@ impl Builder {
 fn sample(messenger: &str, peers: u32, round: u32) -> Sample {
     Sample {
         round,
+        measure: 0,
         messenger: messenger.to_string(),
         load_messenger: "async".to_string(),
         workload: Workload::PingPong,
@@ -87,6 +93,8 @@ fn sample(messenger: &str, peers: u32, round: u32) -> Sample {
         bytes: 40_960_000,
         latency: None,
         open_loop: None,
+        beside: None,
+        harness_ns: None,
         connect_ns: 1_000_000,
         server: Probe { threads: 4, rss: 4_000_000, ..Probe::default() },
         load: Probe::default(),

@@ -224,7 +224,10 @@ impl Dispatcher for Sender {
     fn ms_fast_dispatch(&self, connection: &Connection, message: Message) {
         let sent = match message.kind {
             REPLY => self.answered(message.tid),
-            _ if self.recorder.flowing() => self.send_part(connection),
+            _ if self.recorder.flowing() => {
+                self.recorder.credited();
+                self.send_part(connection)
+            }
             _ => Ok(()),
         };
         if let Err(error) = sent {

@@ -3,8 +3,10 @@
 //! Closed loop: a ping-pong keeps a fixed number of requests in flight, a stream a fixed window. Each callback sends what
 //! follows, so no thread hands work to another. Open loop: see [`offer`].
 
+mod cost;
 mod histograms;
 mod messengers;
+mod neighbour;
 mod offer;
 mod open;
 mod recorder;
@@ -29,6 +31,7 @@ use crate::probe::Meter;
 use crate::record::Record;
 use crate::{doctor, floor, interrupt, output, parse, text, wire};
 
+pub(crate) use neighbour::neighbour;
 pub(crate) use offer::Schedule;
 pub(crate) use recorder::{Recorder, Waited};
 
@@ -157,6 +160,18 @@ fn end_with_stdin() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Connects the peers of `spec`.
+///
+/// # Errors
+///
+/// When they cannot all be connected.
+fn connect(spec: &Spec, recorder: &Arc<Recorder>) -> anyhow::Result<Box<dyn Traffic>> {
+    match spec.kind.factory() {
+        Some(factory) => messengers::connect(factory, spec, recorder),
+        None => floor::connect(spec, recorder),
+    }
+}
+
 /// A sample, and the traffic that is still to be ended.
 struct Measured {
     sample: Sample,
@@ -173,6 +188,7 @@ fn measure(
     duration: Duration,
     begun: impl FnOnce(),
 ) -> anyhow::Result<Option<Measured>> {
+    let harness_ns = cost::per_message(spec.workload);
     let mut control = Client::connect(control, spec.kind)?;
     let mut own = Meter::default();
     control.baseline()?;
@@ -183,10 +199,7 @@ fn measure(
         Workload::PingPong | Workload::Stream => Recorder::new(spec.in_flight, spec.peers, spec.seed),
     });
     let dialled = Instant::now();
-    let traffic: Box<dyn Traffic> = match spec.kind.factory() {
-        Some(factory) => messengers::connect(factory, spec, &recorder)?,
-        None => floor::connect(spec, &recorder)?,
-    };
+    let traffic = connect(spec, &recorder)?;
     let connect_ns = dialled.elapsed();
     traffic.begin()?;
     if recorder.wait(warmup)? == Waited::Interrupted {
@@ -220,6 +233,7 @@ fn measure(
     }
     let sample = Sample {
         round: 0,
+        measure: 0,
         messenger: control.kind().name().into(),
         load_messenger: spec.kind.name().into(),
         workload: spec.workload,
@@ -231,6 +245,8 @@ fn measure(
         bytes: messages * spec.size,
         latency,
         open_loop: recorder.open_loop(spec.rate)?,
+        beside: None,
+        harness_ns: Some(harness_ns),
         connect_ns: u64::try_from(connect_ns.as_nanos())?,
         server: server.probe,
         load: own.probe,

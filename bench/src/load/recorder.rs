@@ -40,9 +40,23 @@ pub(crate) struct Recorder {
     sent: Box<[CachePadded<AtomicU64>]>,
     /// What only an open loop needs.
     open: Option<Open>,
+    manner: Manner,
+    /// Times that a receiver granted credit.
+    credits: CachePadded<AtomicU64>,
     shards: Box<[CachePadded<Mutex<Shard>>]>,
     news: Mutex<News>,
     changed: Condvar,
+}
+
+/// What becomes of a reply beside its being recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Manner {
+    /// The next request.
+    Usual,
+    /// The same, after so long: a slow reader.
+    Slow(Duration),
+    /// Nothing: the first reply is the last.
+    Once,
 }
 
 /// What one receiving thread works with.
@@ -59,6 +73,8 @@ struct Shard {
 #[derive(Debug, Default)]
 struct News {
     opened: u32,
+    /// The one reply of [`Recorder::once`] has come.
+    answered: bool,
     fault: Option<String>,
 }
 
@@ -82,6 +98,19 @@ impl Recorder {
         Recorder::with(0, Some(Open::new(peers, seed)), peers, seed)
     }
 
+    /// The same, with a receiver that takes `pause` for each reply.
+    pub(crate) fn slowed(mut self, pause: Duration) -> Recorder {
+        self.manner = Manner::Slow(pause);
+        self
+    }
+
+    /// For one request to one peer, see [`Recorder::wait_reply`].
+    pub(crate) fn once() -> Recorder {
+        let mut recorder = Recorder::new(1, 1, 0);
+        recorder.manner = Manner::Once;
+        recorder
+    }
+
     fn with(in_flight: u32, open: Option<Open>, peers: u32, seed: u64) -> Recorder {
         let mut seeds = fastrand::Rng::with_seed(seed);
         let shard = || CachePadded::new(Mutex::new(Shard::new(seeds.fork())));
@@ -91,6 +120,8 @@ impl Recorder {
             peers,
             sent: (0..in_flight).map(|_| CachePadded::default()).collect(),
             open,
+            manner: Manner::Usual,
+            credits: CachePadded::default(),
             shards: std::iter::repeat_with(shard).take(SHARDS).collect(),
             news: Mutex::default(),
             changed: Condvar::new(),
@@ -145,7 +176,31 @@ impl Recorder {
             record(&mut shard.latency, now.saturating_sub(sent.load(Relaxed)));
         }
         sent.store(now, Relaxed);
-        Some(self.draw(&mut shard))
+        let next = self.draw(&mut shard);
+        match self.manner {
+            Manner::Usual => {}
+            Manner::Slow(pause) => {
+                drop(shard);
+                std::thread::sleep(pause);
+            }
+            Manner::Once => {
+                self.stop();
+                self.news().answered = true;
+                self.changed.notify_all();
+                return None;
+            }
+        }
+        Some(next)
+    }
+
+    /// A receiver has granted credit for another part of a window.
+    pub(crate) fn credited(&self) {
+        self.credits.fetch_add(1, Relaxed);
+    }
+
+    /// How often credit was granted.
+    pub(crate) fn credits(&self) -> u64 {
+        self.credits.load(Relaxed)
     }
 
     /// True until [`Recorder::stop`].
@@ -200,6 +255,16 @@ impl Recorder {
         Ok(self.wait_until(time, |_| false)?.1)
     }
 
+    /// Waits for the reply to the request of [`Recorder::once`].
+    ///
+    /// # Errors
+    ///
+    /// When something fails meanwhile, or it does not come `within` that time.
+    pub(crate) fn wait_reply(&self, within: Duration) -> anyhow::Result<()> {
+        self.wait_until(within, |news| news.answered)?;
+        if self.news().answered { Ok(()) } else { Err(anyhow!("no answer within {} s", within.as_secs())) }
+    }
+
     fn wait_until(&self, within: Duration, done: impl Fn(&News) -> bool) -> anyhow::Result<(u32, Waited)> {
         let deadline = Instant::now() + within;
         let mut news = self.news();
@@ -236,7 +301,13 @@ impl Recorder {
     pub(crate) fn open_loop(&self, rate: f64) -> anyhow::Result<Option<OpenLoop>> {
         let Some(open) = &self.open else { return Ok(None) };
         let service = encode(self.shards.iter().filter_map(|shard| lock(shard).service.clone()))?;
-        Ok(Some(OpenLoop { offered_per_s: rate, unsent: open.unsent(), service, late: encode(open.late())? }))
+        Ok(Some(OpenLoop {
+            offered_per_s: rate,
+            share: None,
+            unsent: open.unsent(),
+            service,
+            late: encode(open.late())?,
+        }))
     }
 
     /// Nanoseconds since the epoch.
@@ -270,53 +341,4 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_replies_in_the_measured_time_are_recorded() {
-        let recorder = Recorder::new(2, 1, 7);
-        assert_eq!(recorder.first(0), 0);
-        assert_eq!(recorder.replied(0), Some(0));
-        assert_eq!(recorder.latency().unwrap(), None);
-        recorder.measure();
-        for _ in 0..5 {
-            assert_eq!(recorder.replied(0), Some(0));
-        }
-        recorder.cool();
-        assert_eq!(recorder.replied(0), Some(0));
-        recorder.stop();
-        assert_eq!(recorder.replied(0), None);
-        assert_eq!(recorder.latency().unwrap().unwrap().count, 5);
-    }
-
-    #[test]
-    fn peers_are_drawn_from_the_seed() {
-        let draw = |seed| {
-            let recorder = Recorder::new(1, 1024, seed);
-            (0..20).map(|_| recorder.first(0)).collect::<Vec<_>>()
-        };
-        assert_eq!(draw(1), draw(1));
-        assert_ne!(draw(1), draw(2));
-        assert!(draw(1).iter().all(|peer| *peer < 1024));
-    }
-
-    #[test]
-    fn the_first_fault_ends_a_wait() {
-        let recorder = Recorder::new(1, 3, 0);
-        recorder.fail("first".into());
-        recorder.fail("second".into());
-        let error = recorder.wait(Duration::from_secs(60)).expect_err("a fault");
-        assert_eq!(error.to_string(), "first");
-        recorder.replied(9);
-        assert!(recorder.wait(Duration::from_secs(60)).is_err(), "a reply out of the table is a fault");
-    }
-
-    #[test]
-    fn a_wait_for_peers_ends_with_the_last_of_them() {
-        let recorder = Recorder::new(1, 3, 0);
-        recorder.opened();
-        assert_eq!(recorder.wait_open(3, Duration::ZERO).unwrap(), (1, Waited::Fully));
-        assert_eq!(recorder.wait_open(1, Duration::from_secs(60)).unwrap(), (1, Waited::Fully));
-    }
-}
+mod tests;

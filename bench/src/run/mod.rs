@@ -1,8 +1,11 @@
 //! The verb `run`: every point in every round, each in a fresh pair of processes, into one record.
 
+mod ceiling;
+mod measures;
 mod pair;
 mod plan;
 mod progress;
+mod scenario;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
@@ -19,7 +22,7 @@ use crate::perftest::{self, Ends};
 use crate::record::{self, Record};
 use crate::{doctor, interrupt, output, rdma, text};
 
-pub(crate) use pair::{NoSample, Point, Taken, Taking};
+pub(crate) use pair::{NoSample, Pace, Point, Taken, Taking};
 pub(crate) use plan::{Task, schedule};
 pub(crate) use progress::Progress;
 
@@ -47,18 +50,18 @@ const EACH_PEER: Duration = Duration::from_micros(500);
 pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     host::raise_open_files();
     let limits = Limits::read();
-    parse::check_rate(&args.workload, args.rate)?;
-    let meet = Meeting::new(&args.messengers, args.bind, &args.set, &args.set_load)?;
+    let settings = Settings::new(args)?;
+    let meet = Meeting::new(&settings.messengers, args.bind, &settings.set, &args.set_load)?;
     // A load side that speaks to nobody under test was asked for by mistake.
     let load = args.load_messenger;
-    if load.network() == Network::Rdma && args.messengers.iter().any(|kind| kind.network() != Network::Rdma) {
+    if load.network() == Network::Rdma && settings.messengers.iter().any(|kind| kind.network() != Network::Rdma) {
         bail!(
             "--load-messenger {} speaks RDMA, which simple and async do not: leave it out, and rdma is loaded by rdma",
             load.name()
         );
     }
     let perftest = perftest::check();
-    let settings = Settings::new(args, perftest.is_ok());
+    let settings = settings.with_points(args, perftest.is_ok());
     preflight(&limits, &settings.points, args.pin)?;
     record::create(&args.out)?;
     interrupt::catch()?;
@@ -89,7 +92,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     if let (Err(words), true) = (perftest, run.taking.verbs.is_some()) {
         run.record.warn("no-verbs-floor", format!("Bare verbs were not measured: {words}."));
     }
-    let interrupted = run.all(&settings, &args.out)?;
+    let interrupted = run.all(settings, &args.out)?;
     run.end(&args.out, interrupted)
 }
 
@@ -164,22 +167,38 @@ struct Running {
 
 impl Running {
     /// Takes every sample; true when interrupted before the last.
-    fn all(&mut self, settings: &Settings, out: &Path) -> anyhow::Result<bool> {
-        let tasks = settings.schedule();
-        let cost = |task: &Task| {
+    fn all(&mut self, mut settings: Settings, out: &Path) -> anyhow::Result<bool> {
+        let [ceilings, tasks] = settings.phases();
+        let costs = |tasks: &[Task]| tasks.iter().map(|task| self.cost(task, &settings)).sum::<Duration>();
+        let mut progress = Progress::new(ceilings.len() + tasks.len(), costs(&ceilings) + costs(&tasks));
+        let mut interrupted = self.phase(&ceilings, &settings, &mut progress, out)?;
+        if !interrupted {
+            for words in ceiling::resolve(&mut settings.points, self.record.samples()) {
+                self.record.warn("no-ceiling", words);
+            }
+            interrupted = self.phase(&tasks, &settings, &mut progress, out)?;
+        }
+        progress.finish();
+        Ok(interrupted)
+    }
+
+    /// Takes the samples of `tasks`; true when interrupted before the last.
+    fn phase(
+        &mut self,
+        tasks: &[Task],
+        settings: &Settings,
+        progress: &mut Progress,
+        out: &Path,
+    ) -> anyhow::Result<bool> {
+        for task in tasks {
             let point = &settings.points[task.point];
-            let counting = if self.counts(task, settings) {
-                COUNTING_WARMUP + COUNTING_DURATION + START_AND_END
-            } else {
-                Duration::ZERO
-            };
-            expected(point, &self.taking) + counting
-        };
-        let costs: Vec<_> = tasks.iter().map(cost).collect();
-        let mut progress = Progress::new(tasks.len(), costs.iter().sum());
-        for (task, cost) in tasks.iter().zip(costs) {
-            let point = &settings.points[task.point];
-            let what = text::what(point.kind.name(), point.workload, point.size, point.peers);
+            let cost = self.cost(task, settings);
+            if matches!(point.pace, Pace::Share { .. }) {
+                // Nobody found its ceiling, which has been told.
+                progress.done(task.round, "left out: its ceiling is not known", cost);
+                continue;
+            }
+            let what = point.what();
             progress.now(&what);
             let result = match self.one(task, point, self.counts(task, settings)) {
                 Ok(headline) => headline,
@@ -190,22 +209,26 @@ impl Running {
                     self.failures.push(words.clone());
                     format!("FAILED {words}")
                 }
-                Err(NoSample::Interrupted) => {
-                    progress.finish();
-                    return Ok(true);
-                }
+                Err(NoSample::Interrupted) => return Ok(true),
             };
             self.record.save(out)?;
             progress.done(task.round, &result, cost);
         }
-        progress.finish();
         Ok(false)
+    }
+
+    /// What a sample takes, roughly.
+    fn cost(&self, task: &Task, settings: &Settings) -> Duration {
+        let extra = COUNTING_WARMUP + COUNTING_DURATION + START_AND_END;
+        let passes = u32::from(self.counts(task, settings));
+        expected(&settings.points[task.point], &self.taking) + extra * passes
     }
 
     /// Takes one sample, and counts its allocations where that is asked for. Gives its headline.
     fn one(&mut self, task: &Task, point: &Point, count: bool) -> Result<String, NoSample> {
         let Taken { mut sample, complaints } = self.taking.take(point, &self.taking.program, task.seed)?;
         sample.round = task.round;
+        sample.measure = point.measure;
         let headline = text::headline(&sample);
         for words in complaints {
             self.record

@@ -1,11 +1,11 @@
-//! One sample: a fresh pair of processes, one for each side.
+//! One sample: a fresh pair of processes, one for each side, and a third for a neighbour.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
-use msgr_reports::record::{Sample, Workload};
+use msgr_reports::record::{self, Neighbour, Sample, Workload};
 
 use crate::child::{Child, ChildError};
 use crate::cli::Pin;
@@ -15,6 +15,7 @@ use crate::load::CONNECT_WITHIN;
 use crate::parse::{self, Setting, Stall, workload_name};
 use crate::perftest::{Ends, Wait};
 use crate::serve::Ready;
+use crate::text;
 
 /// How long the side under test may take until it can be dialled: a bind is tried again for 15 s when its address is in
 /// use (`ms_bind_retry_count` times `ms_bind_retry_delay`).
@@ -30,9 +31,50 @@ const END_WITHIN: Duration = Duration::from_secs(10);
 /// Where the load side asks for figures: the loopback address, and a free port.
 const CONTROL: &str = "127.0.0.1:0";
 
+/// How fast requests are sent.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Pace {
+    /// As fast as they are answered, or a stream as fast as it flows.
+    AsAnswered,
+    /// So many a second.
+    Rate(f64),
+    /// So much of what the slowest messenger reaches in the measure `ceiling`, in percent: not known until that is measured.
+    Share { percent: u32, ceiling: u32 },
+    /// What became of a share.
+    Found { percent: u32, per_s: f64 },
+}
+
+impl Pace {
+    /// Requests a second, when that is known.
+    fn rate(self) -> Option<f64> {
+        match self {
+            Pace::Rate(rate) | Pace::Found { per_s: rate, .. } => Some(rate),
+            Pace::AsAnswered | Pace::Share { .. } => None,
+        }
+    }
+
+    /// Percent of the ceiling, when it is a share of one.
+    fn share(self) -> Option<u32> {
+        match self {
+            Pace::Share { percent, .. } | Pace::Found { percent, .. } => Some(percent),
+            Pace::AsAnswered | Pace::Rate(_) => None,
+        }
+    }
+}
+
+/// A neighbour: what it does, over how many peers and with which size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Beside {
+    pub(crate) what: Neighbour,
+    pub(crate) peers: u32,
+    pub(crate) size: u64,
+}
+
 /// What is measured in one sample.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Point {
+    /// Number of its measure.
+    pub(crate) measure: u32,
     /// The side under test.
     pub(crate) kind: Kind,
     /// The load side.
@@ -49,14 +91,30 @@ pub(crate) struct Point {
     pub(crate) active: u32,
     /// Payload bytes of a reply.
     pub(crate) reply: u64,
-    /// Requests a second, under load.
-    pub(crate) rate: Option<f64>,
+    /// How fast requests are sent.
+    pub(crate) pace: Pace,
+    /// What else the side under test has to do.
+    pub(crate) beside: Option<Beside>,
     /// A stall of the side under test.
     pub(crate) stall: Option<Stall>,
     /// Options of the messengers.
     pub(crate) set: Vec<Setting>,
     /// Options of the load side alone.
     pub(crate) set_load: Vec<Setting>,
+}
+
+impl Point {
+    /// What it measures, in columns.
+    pub(crate) fn what(&self) -> String {
+        let mut what = text::what(self.kind.name(), self.workload, self.size, self.peers);
+        if let Some(percent) = self.pace.share() {
+            what.push_str(&format!("  at {percent} %"));
+        }
+        if let Some(beside) = self.beside {
+            what.push_str(&format!("  beside {}", parse::neighbour_name(beside.what)));
+        }
+        what
+    }
 }
 
 /// How a sample is taken.
@@ -118,13 +176,31 @@ impl Taking {
             Child::start(format!("serve {}", point.kind.name()), serve, self.serve_args(point)).map_err(failed)?;
         let ready: Ready = parse(&under_test.line(READY_WITHIN)?)?;
 
+        let mut beside = match point.beside {
+            Some(beside) => {
+                let name = format!("neighbour {}", point.load.name());
+                let args = self.neighbour_args(point, beside, ready, seed);
+                let mut neighbour = Child::start(name, &self.program, args).map_err(failed)?;
+                neighbour.line(CONNECT_WITHIN + SLACK)?;
+                Some(neighbour)
+            }
+            None => None,
+        };
         let name = format!("load {}", point.load.name());
         let mut load = Child::start(name, &self.program, self.load_args(point, ready, seed)).map_err(failed)?;
         let within = CONNECT_WITHIN + self.warmup + self.duration + SLACK;
-        let sample = parse(&load.line(within)?)?;
+        let mut sample: Sample = parse(&load.line(within)?)?;
+        if let Some(open) = &mut sample.open_loop {
+            open.share = point.pace.share();
+        }
+        if let Some(neighbour) = &mut beside {
+            neighbour.close_stdin();
+            sample.beside = Some(parse::<record::Beside>(&neighbour.line(SLACK)?)?);
+        }
 
+        let neighbour_end = beside.map(|neighbour| neighbour.finish(END_WITHIN));
         let ends = [load.finish(END_WITHIN), under_test.end(END_WITHIN)];
-        let complaints = ends.into_iter().filter_map(|end| match end {
+        let complaints = ends.into_iter().chain(neighbour_end).filter_map(|end| match end {
             Err(ChildError::Failed(words)) => Some(words),
             _ => None,
         });
@@ -163,10 +239,19 @@ impl Taking {
         if let Some(depth) = point.depth {
             args.add("--depth", depth);
         }
-        if let Some(rate) = point.rate {
+        if let Some(rate) = point.pace.rate() {
             args.add("--rate", rate);
         }
         args.add("--duration", micros(self.duration)).add("--warmup", micros(self.warmup));
+        args.add("--seed", seed).add("--cpus", self.cpus(Cpus::Upper)).set(&point.set).set(&point.set_load);
+        args.0
+    }
+
+    fn neighbour_args(&self, point: &Point, beside: Beside, ready: Ready, seed: u64) -> Vec<String> {
+        let mut args = Args::new("neighbour");
+        args.add("--what", parse::neighbour_name(beside.what));
+        args.add("--messenger", point.load.name()).add("--connect", ready.address);
+        args.add("--peers", beside.peers).add("--size", beside.size).add("--reply", point.reply);
         args.add("--seed", seed).add("--cpus", self.cpus(Cpus::Upper)).set(&point.set).set(&point.set_load);
         args.0
     }

@@ -2,25 +2,33 @@
 
 use std::time::Duration;
 
-use msgr_reports::record::{Plan, Workload};
+use anyhow::bail;
+use msgr_reports::record::{Measure, Plan, Workload};
 
-use super::pair::Point;
+use super::measures::{self, unique};
+use super::pair::{Beside, Pace, Point};
+use super::scenario::{self, Scenario};
 use crate::cli::RunArgs;
-use crate::kinds::Kind;
-use crate::record;
-use crate::wire;
+use crate::kinds::{Kind, Network};
+use crate::parse::Setting;
+use crate::{record, wire};
 
-/// Measured and unmeasured time of a sample: by default, and with `--quick`.
-const USUAL: (Duration, Duration) = (Duration::from_secs(2), Duration::from_millis(500));
-const QUICK: (Duration, Duration) = (Duration::from_millis(200), Duration::from_millis(100));
+/// Measured and unmeasured time of a sample, and rounds: by default, and with `--quick`. Many short samples rather than few
+/// long ones: what differs between two samples differs by process, and more time in one tells nothing of the next.
+const USUAL: (Duration, Duration, u32) = (Duration::from_millis(500), Duration::from_millis(200), 7);
+const QUICK: (Duration, Duration, u32) = (Duration::from_millis(200), Duration::from_millis(100), 3);
 
 /// Everything a run is asked for, with defaults filled in.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
+    pub(super) scenario: Option<String>,
+    pub(super) messengers: Vec<Kind>,
     pub(super) duration: Duration,
     pub(super) warmup: Duration,
     pub(super) rounds: u32,
     pub(super) seed: u64,
+    pub(super) set: Vec<Setting>,
+    pub(super) measures: Vec<Measure>,
     pub(super) points: Vec<Point>,
 }
 
@@ -36,96 +44,176 @@ pub(crate) struct Task {
 }
 
 impl Settings {
-    /// What `args` ask for, with bare verbs beside RDMA if they can be measured.
-    pub(super) fn new(args: &RunArgs, verbs: bool) -> Settings {
-        let (duration, warmup) = if args.quick { QUICK } else { USUAL };
-        Settings {
-            duration: args.duration.unwrap_or(duration),
-            warmup: args.warmup.unwrap_or(warmup),
-            rounds: args.rounds,
+    /// What `args` and their scenario ask for.
+    ///
+    /// # Errors
+    ///
+    /// When the scenario is unknown or wrong, or the options do not fit together.
+    pub(super) fn new(args: &RunArgs) -> anyhow::Result<Settings> {
+        let shape = &args.shape;
+        let shaped = !shape.workload.is_empty()
+            || !shape.peers.is_empty()
+            || !shape.sizes.is_empty()
+            || !shape.share.is_empty()
+            || shape.reply.is_some()
+            || shape.depth.is_some()
+            || shape.active.is_some()
+            || shape.rate.is_some();
+        let scenario = match &args.scenario {
+            Some(name) => Some(Scenario::find(name)?),
+            None if shaped => None,
+            None => Some(Scenario::find(scenario::DEFAULT)?),
+        };
+        let (duration, warmup, rounds) = if args.quick { QUICK } else { USUAL };
+        let mut settings = Settings {
+            scenario: None,
+            messengers: unique(&args.messengers),
+            duration,
+            warmup,
+            rounds,
             seed: args.seed.unwrap_or_else(|| fastrand::u64(..)),
-            points: points(args, verbs),
+            set: args.set.clone(),
+            measures: Vec::new(),
+            points: Vec::new(),
+        };
+        match scenario {
+            Some(scenario) => {
+                if !args.quick {
+                    settings.duration = scenario.duration.unwrap_or(duration);
+                    settings.warmup = scenario.warmup.unwrap_or(warmup);
+                    settings.rounds = scenario.rounds.unwrap_or(rounds);
+                }
+                if settings.messengers.is_empty() {
+                    settings.messengers = scenario.messengers;
+                }
+                // What is given on the command line is set last, and wins.
+                settings.set = [scenario.set, settings.set].concat();
+                settings.measures = scenario.measures;
+                settings.scenario = Some(scenario.name);
+            }
+            None => settings.measures = measures::of_args(shape)?,
         }
+        if settings.messengers.is_empty() {
+            settings.messengers = Kind::usual();
+        }
+        settings.duration = args.duration.unwrap_or(settings.duration);
+        settings.warmup = args.warmup.unwrap_or(settings.warmup);
+        settings.rounds = args.rounds.unwrap_or(settings.rounds);
+        if settings.measures.iter().any(|it| it.ceiling.is_some()) && settings.under_test().next().is_none() {
+            bail!("shares are of what messengers reach: name one beside the floor, such as --messengers async,tcp");
+        }
+        Ok(settings)
+    }
+
+    /// Lists the points, with bare verbs beside RDMA if they can be measured.
+    pub(super) fn with_points(mut self, args: &RunArgs, verbs: bool) -> Settings {
+        let all = self.measures.iter().zip(0..);
+        self.points = all.flat_map(|(measure, number)| points(&self, args, measure, number, verbs)).collect();
+        self
     }
 
     /// As it stands in a record.
     pub(super) fn plan(&self, args: &RunArgs) -> Plan {
-        let sizes = unique(&args.sizes);
-        let usual_depth = match args.workload.as_slice() {
+        let sizes = unique(&self.measures.iter().flat_map(|it| it.sizes.clone()).collect::<Vec<_>>());
+        let workloads = unique(&self.measures.iter().map(|it| it.workload).collect::<Vec<_>>());
+        let first = &self.measures[0];
+        let usual_depth = match workloads.as_slice() {
             [Workload::Stream] => wire::window(sizes[0], 1, None),
             _ => 1,
         };
         Plan {
-            messengers: messengers(args).map(|kind| kind.name().to_owned()).collect(),
-            peers: unique(&args.peers),
+            messengers: self.under_test().map(|kind| kind.name().to_owned()).collect(),
+            peers: unique(&self.measures.iter().flat_map(|it| it.peers.clone()).collect::<Vec<_>>()),
             sizes,
-            workloads: unique(&args.workload),
-            depth: args.depth.unwrap_or(usual_depth),
-            active: args.active,
+            workloads,
+            depth: first.depth.unwrap_or(usual_depth),
+            active: first.active,
             load_messenger: args.load_messenger.name().into(),
             pin: args.pin.name().into(),
             // Both are bounded by minutes.
             duration_ms: self.duration.as_millis() as u64,
             warmup_ms: self.warmup.as_millis() as u64,
             rounds: self.rounds,
-            reply: Some(args.reply),
-            rate: args.rate,
+            reply: Some(first.reply),
+            rate: self.measures.iter().find_map(|it| it.rate),
             stall: args.inject_stall.map(|stall| stall.to_string()),
+            scenario: self.scenario.clone(),
+            measures: self.measures.clone(),
             seed: self.seed,
-            options: record::options(&args.set),
+            options: record::options(&self.set),
             load_options: record::options(&args.set_load),
         }
     }
 
-    /// The samples in the order in which they are taken.
-    pub(super) fn schedule(&self) -> Vec<Task> {
-        schedule(self.points.len(), self.rounds, self.seed)
+    /// The samples in the order in which they are taken: first those that find ceilings, then all others.
+    pub(super) fn phases(&self) -> [Vec<Task>; 2] {
+        let finds = |point: &Point| self.measures.iter().any(|it| it.ceiling == Some(point.measure));
+        let of = |first: bool| -> Vec<usize> {
+            let all = self.points.iter().enumerate();
+            all.filter(|(_, point)| finds(point) == first).map(|(number, _)| number).collect()
+        };
+        [schedule(&of(true), self.rounds, self.seed), schedule(&of(false), self.rounds, self.seed)]
+    }
+
+    /// The messengers under test, without the floor, which is always measured.
+    fn under_test(&self) -> impl Iterator<Item = Kind> {
+        self.messengers.iter().copied().filter(|kind| *kind != Kind::FLOOR)
     }
 }
 
-/// Each point once a round, in an order of its own each round: what drifts on the machine meets every point alike. The
-/// same seed gives the same order.
-pub(crate) fn schedule(points: usize, rounds: u32, seed: u64) -> Vec<Task> {
+/// Each of `points` once a round, in an order of its own each round: what drifts on the machine meets every point alike.
+/// The same seed gives the same order.
+pub(crate) fn schedule(points: &[usize], rounds: u32, seed: u64) -> Vec<Task> {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut tasks = Vec::new();
     for round in 0..rounds {
-        let mut order: Vec<usize> = (0..points).collect();
+        let mut order = points.to_vec();
         random.shuffle(&mut order);
         tasks.extend(order.into_iter().map(|point| Task { round, point, seed: random.u64(..) }));
     }
     tasks
 }
 
-/// Every messenger and the floors at every number of peers; the floor's stream and bare verbs have one peer.
-fn points(args: &RunArgs, verbs: bool) -> Vec<Point> {
+/// Every messenger and the floors at every combination of a measure's values.
+fn points(settings: &Settings, args: &RunArgs, measure: &Measure, number: u32, verbs: bool) -> Vec<Point> {
+    let paces: Vec<Pace> = match (measure.rate, measure.ceiling) {
+        (_, Some(ceiling)) => measure.shares.iter().map(|percent| Pace::Share { percent: *percent, ceiling }).collect(),
+        (Some(rate), None) => vec![Pace::Rate(rate)],
+        (None, None) => vec![Pace::AsAnswered],
+    };
+    let beside = measure.beside.map(|what| Beside {
+        what,
+        peers: measure.beside_peers.unwrap_or(1),
+        size: measure.beside_size.unwrap_or(measure.sizes[0]),
+    });
     let mut points = Vec::new();
-    for workload in unique(&args.workload) {
-        for size in unique(&args.sizes) {
-            for peers in unique(&args.peers) {
-                let floor = (workload != Workload::Stream || peers == 1).then_some(Kind::FLOOR);
-                // Bare verbs answer with as many bytes as they got.
-                let alike = match workload {
-                    Workload::PingPong => size == args.reply,
-                    Workload::UnderLoad => false,
-                    Workload::Stream => true,
-                };
-                let verbs = (peers == 1 && alike && verbs && messengers(args).any(|kind| kind == Kind::RDMA))
-                    .then_some(Kind::VERBS);
-                for kind in messengers(args).chain(verbs).chain(floor) {
-                    points.push(Point {
+    for size in measure.sizes.iter().copied() {
+        for peers in measure.peers.iter().copied() {
+            for kind in kinds(settings, measure, size, peers, verbs) {
+                for pace in paces.iter().copied() {
+                    let alone = Point {
+                        measure: number,
                         kind,
-                        load: if peers == 1 || kind == Kind::FLOOR { kind } else { load_of(kind, args) },
-                        workload,
+                        load: if peers == 1 || !kind.is_messenger() { kind } else { load_of(kind, args) },
+                        workload: measure.workload,
                         size,
                         peers,
-                        depth: args.depth,
-                        active: args.active,
-                        reply: args.reply,
-                        rate: args.rate.filter(|_| workload == Workload::UnderLoad),
-                        stall: args.inject_stall.filter(|_| kind != Kind::FLOOR),
-                        set: args.set.clone(),
+                        depth: measure.depth,
+                        active: measure.active,
+                        reply: measure.reply,
+                        pace,
+                        beside: None,
+                        stall: args.inject_stall.filter(|_| kind.factory().is_some()),
+                        set: settings.set.clone(),
                         set_load: args.set_load.clone(),
-                    });
+                    };
+                    // A floor has no other peers that a neighbour could hold up.
+                    if let Some(beside) = beside
+                        && kind.is_messenger()
+                    {
+                        points.push(Point { beside: Some(beside), ..alone.clone() });
+                    }
+                    points.push(alone);
                 }
             }
         }
@@ -133,110 +221,26 @@ fn points(args: &RunArgs, verbs: bool) -> Vec<Point> {
     points
 }
 
+/// The messengers and floors of a point; a floor's stream and bare verbs have one peer.
+fn kinds(settings: &Settings, measure: &Measure, size: u64, peers: u32, verbs: bool) -> Vec<Kind> {
+    let stream = measure.workload == Workload::Stream;
+    let floor = (!stream || peers == 1).then_some(Kind::FLOOR);
+    // Bare verbs answer with as many bytes as they got.
+    let alike = match measure.workload {
+        Workload::PingPong => size == measure.reply,
+        Workload::UnderLoad => false,
+        Workload::Stream => true,
+    };
+    let rdma = settings.under_test().any(|kind| kind.network() == Network::Rdma);
+    let verbs = (peers == 1 && alike && verbs && rdma).then_some(Kind::VERBS);
+    let under_test = settings.under_test().filter(|kind| kind.is_messenger() || !stream || peers == 1);
+    under_test.chain(verbs).chain(floor).collect()
+}
+
 /// What loads `kind` at more than one peer: the one asked for, where it speaks to it.
 fn load_of(kind: Kind, args: &RunArgs) -> Kind {
     if kind.network() == args.load_messenger.network() { args.load_messenger } else { kind }
 }
 
-/// The messengers under test, without the floor, which is always measured.
-fn messengers(args: &RunArgs) -> impl Iterator<Item = Kind> {
-    unique(&args.messengers).into_iter().filter(|kind| *kind != Kind::FLOOR)
-}
-
-/// Each value once, in the order given.
-fn unique<T: Clone + PartialEq>(values: &[T]) -> Vec<T> {
-    let mut unique: Vec<T> = Vec::new();
-    for value in values {
-        if !unique.contains(value) {
-            unique.push(value.clone());
-        }
-    }
-    unique
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::Parser;
-
-    #[derive(Parser)]
-    struct Test {
-        #[command(flatten)]
-        run: RunArgs,
-    }
-
-    fn settings(text: &str) -> Settings {
-        let args = std::iter::once("run").chain(text.split_whitespace());
-        Settings::new(&Test::try_parse_from(args).unwrap().run, true)
-    }
-
-    fn names(settings: &Settings) -> Vec<String> {
-        let name = |point: &Point| format!("{}<{}@{}", point.kind.name(), point.load.name(), point.peers);
-        settings.points.iter().map(name).collect()
-    }
-
-    #[test]
-    fn the_default_run_covers_both_messengers_and_the_floor_at_six_peer_counts() {
-        let settings = settings("");
-        assert_eq!(settings.points.len(), 3 * 6);
-        assert_eq!((settings.duration, settings.rounds), (Duration::from_secs(2), 3));
-    }
-
-    #[test]
-    fn one_peer_has_the_same_messenger_on_both_sides() {
-        assert_eq!(
-            names(&settings("--messengers simple --peers 1,4")),
-            ["simple<simple@1", "tcp<tcp@1", "simple<async@4", "tcp<tcp@4"]
-        );
-    }
-
-    #[test]
-    fn the_stream_of_the_floor_has_one_peer() {
-        assert_eq!(
-            names(&settings("--messengers async --peers 1,4 --workload stream")),
-            ["async<async@1", "tcp<tcp@1", "async<async@4"]
-        );
-    }
-
-    #[test]
-    fn rdma_is_loaded_by_rdma_and_stands_beside_bare_verbs_where_they_do_the_same() {
-        assert_eq!(
-            names(&settings("--messengers async,rdma --peers 1,4")),
-            ["async<async@1", "rdma<rdma@1", "tcp<tcp@1", "async<async@4", "rdma<rdma@4", "tcp<tcp@4"]
-        );
-        assert_eq!(
-            names(&settings("--messengers rdma --peers 1,4 --reply 4KiB")),
-            ["rdma<rdma@1", "verbs<verbs@1", "tcp<tcp@1", "rdma<rdma@4", "tcp<tcp@4"]
-        );
-        assert_eq!(names(&settings("--messengers async --peers 1 --reply 4KiB")), ["async<async@1", "tcp<tcp@1"]);
-    }
-
-    #[test]
-    fn the_floor_is_measured_once_whoever_names_it() {
-        assert_eq!(names(&settings("--messengers tcp,tcp --peers 1,1")), ["tcp<tcp@1"]);
-    }
-
-    #[test]
-    fn what_is_given_beats_what_quick_means() {
-        let settings = settings("--quick --duration 1s");
-        assert_eq!((settings.duration, settings.warmup), (Duration::from_secs(1), QUICK.1));
-    }
-
-    #[test]
-    fn the_same_seed_gives_the_same_order() {
-        assert_eq!(schedule(18, 3, 7), schedule(18, 3, 7));
-        assert_ne!(schedule(18, 3, 7), schedule(18, 3, 8));
-    }
-
-    #[test]
-    fn each_round_takes_each_point_once_in_its_own_order() {
-        let tasks = schedule(18, 2, 7);
-        let order = |round| tasks.iter().filter(move |task| task.round == round).map(|task| task.point);
-        for round in 0..2 {
-            let mut points: Vec<_> = order(round).collect();
-            points.sort_unstable();
-            assert_eq!(points, (0..18).collect::<Vec<_>>());
-        }
-        assert!(!order(0).eq(order(1)));
-    }
-}
+mod tests;

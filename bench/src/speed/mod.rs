@@ -11,7 +11,7 @@ use crate::exit::Exit;
 use crate::host::{self, Limits};
 use crate::kinds::Kind;
 use crate::parse::Setting;
-use crate::run::{Meeting, NoSample, Point, Progress, Taking, expected, preflight, schedule};
+use crate::run::{Meeting, NoSample, Pace, Point, Progress, Taking, expected, preflight, schedule};
 use crate::wire::REPLY_BYTES;
 use crate::{interrupt, output, text};
 
@@ -150,9 +150,8 @@ impl Bar {
 fn point(kind: Kind, workload: Workload, size: u64, depth: Option<u32>, checksums: bool) -> Point {
     let off = |name: &str| Setting { name: name.into(), value: "false".into() };
     let set = if checksums { vec![] } else { vec![off("ms_crc_data"), off("ms_crc_header")] };
-    let (rate, stall) = (None, None);
-    let set_load = Vec::new();
     Point {
+        measure: 0,
         kind,
         load: kind,
         workload,
@@ -161,10 +160,11 @@ fn point(kind: Kind, workload: Workload, size: u64, depth: Option<u32>, checksum
         depth,
         active: 1,
         reply: REPLY_BYTES,
-        rate,
-        stall,
+        pace: Pace::AsAnswered,
+        beside: None,
+        stall: None,
         set,
-        set_load,
+        set_load: Vec::new(),
     }
 }
 
@@ -214,7 +214,7 @@ fn measure(points: Vec<Point>, args: &SpeedArgs) -> anyhow::Result<Option<Result
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..));
 
     let mut results: Results = points.into_iter().map(|point| (point, vec![None; args.rounds as usize])).collect();
-    let tasks = schedule(results.len(), args.rounds, seed);
+    let tasks = schedule(&(0..results.len()).collect::<Vec<_>>(), args.rounds, seed);
     let all = tasks.iter().map(|task| expected(&results[task.point].0, &taking)).sum();
     let mut progress = Progress::new(tasks.len(), all);
     for task in tasks {

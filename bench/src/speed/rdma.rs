@@ -8,7 +8,7 @@ use crate::cli::SpeedArgs;
 use crate::exit::Exit;
 use crate::kinds::Kind;
 use crate::parse::Setting;
-use crate::run::{Meeting, Point};
+use crate::run::{Meeting, Pace, Point};
 use crate::{output, perftest};
 
 /// One comparison: what perftest sends, both ways where it is a ping-pong.
@@ -100,7 +100,9 @@ impl Bar {
             depth: None,
             active: 1,
             reply: self.size,
-            rate: None,
+            pace: Pace::AsAnswered,
+            beside: None,
+            measure: 0,
             stall: None,
             set: own.chain(args.set.iter().cloned()).collect(),
             set_load: args.set_load.clone(),

@@ -8,15 +8,15 @@
 mod environment;
 mod histogram;
 mod io;
+mod plan;
 mod sample;
 
 pub use environment::{Environment, Limit};
 pub use histogram::{HistogramError, merge};
 pub use io::RecordError;
 pub(crate) use io::write_atomically;
-pub use sample::{Allocations, Latency, OpenLoop, Probe, Sample, Workload};
-
-use std::collections::BTreeMap;
+pub use plan::{Measure, Plan};
+pub use sample::{Allocations, Beside, Latency, Neighbour, OpenLoop, Probe, Sample, Workload};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -54,49 +54,6 @@ impl Run {
     pub(crate) fn has_verbs(&self) -> bool {
         self.samples.iter().any(|sample| sample.messenger == crate::analysis::kind::VERBS)
     }
-}
-
-/// What a run was asked to measure.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Plan {
-    /// Messengers under test, by kind (`simple`, `async`).
-    pub messengers: Vec<String>,
-    /// Peer counts.
-    pub peers: Vec<u32>,
-    /// Payload sizes in bytes.
-    pub sizes: Vec<u64>,
-    /// Workloads.
-    pub workloads: Vec<Workload>,
-    /// Requests in flight per connection at one peer (ping-pong), or the window in messages (stream).
-    pub depth: u32,
-    /// Requests in flight in all, at more than one peer.
-    pub active: u32,
-    /// Messenger of the load side at more than one peer.
-    pub load_messenger: String,
-    /// How the two sides were pinned: `none` or `split`.
-    pub pin: String,
-    /// Measured time of a sample, milliseconds, after the warm-up.
-    pub duration_ms: u64,
-    /// Unmeasured time before it, milliseconds.
-    pub warmup_ms: u64,
-    /// How often each point was measured, each time in fresh processes.
-    pub rounds: u32,
-    /// Seed of the order in which the points of each round were taken.
-    pub seed: u64,
-    /// Payload bytes of replies; 64 in records that do not say.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reply: Option<u64>,
-    /// Requests a second under load, in all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rate: Option<f64>,
-    /// A stall of the side under test, injected: how long and how often, as on the command line.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stall: Option<String>,
-    /// Options set on both sides, by their `ms_*` names.
-    pub options: BTreeMap<String, String>,
-    /// Options set on the load side alone.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub load_options: BTreeMap<String, String>,
 }
 
 /// Something about a run that its reader must know, and what to do about it.

@@ -18,11 +18,44 @@ pub enum Workload {
     Stream,
 }
 
+/// What else the side under test has to do while peers are measured: the load of a process of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Neighbour {
+    /// A peer that streams messages as fast as they are taken.
+    Flood,
+    /// A peer that asks for much and reads the answers slowly.
+    SlowReader,
+    /// Peers that connect, ask once and leave, one after another.
+    Connects,
+    /// Peers that stream large messages.
+    Bulk,
+}
+
+/// What a neighbour got done while the sample was taken.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Beside {
+    /// What it is.
+    pub what: Neighbour,
+    /// Its peers at a time.
+    pub peers: u32,
+    /// Payload bytes of its messages.
+    pub size: u64,
+    /// Messages that it sent, answers that it read, or peers that it connected, per second.
+    pub per_s: f64,
+    /// From a peer's dial until its first answer, for [`Neighbour::Connects`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<Latency>,
+}
+
 /// One point measured once, by a fresh pair of processes.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Sample {
     /// Round, from 0.
     pub round: u32,
+    /// Number of its measure in [`Plan::measures`](super::Plan::measures), from 0.
+    #[serde(default)]
+    pub measure: u32,
     /// Kind of the side under test: a messenger, or `tcp` for the bare-socket floor.
     pub messenger: String,
     /// Kind of the load side.
@@ -46,6 +79,12 @@ pub struct Sample {
     /// What only an open loop has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open_loop: Option<OpenLoop>,
+    /// What else the side under test had to do, if anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<Beside>,
+    /// What counting and timing costs the load side per message, nanoseconds, measured without a messenger before the sample.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub harness_ns: Option<f64>,
     /// Nanoseconds from the first dial until the last of the peers was open.
     pub connect_ns: u64,
     /// The process under test.
@@ -61,6 +100,9 @@ pub struct Sample {
 pub struct OpenLoop {
     /// Requests that were to be sent per second.
     pub offered_per_s: f64,
+    /// Share of the ceiling that this is, in percent, when the run has found one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<u32>,
     /// Requests that were due and not sent, since too many were unanswered.
     pub unsent: u64,
     /// Round-trip times from when the requests were sent.
