@@ -135,6 +135,12 @@ pub(crate) fn list<S: AsRef<str>>(items: &[S]) -> String {
     }
 }
 
+/// The beginning of a sentence.
+pub(crate) fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or(String::new(), |first| first.to_uppercase().chain(chars).collect())
+}
+
 /// `1 peer`, `1,024 peers`.
 pub(crate) fn peers(peers: u32) -> String {
     plural(u64::from(peers), "peer")

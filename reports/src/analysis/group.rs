@@ -1,9 +1,10 @@
-//! The samples of one workload and size, by messenger and peer count.
+//! The samples of one measure that belong into the same plots, by messenger and place.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use hdrhistogram::Histogram;
 
+use super::along::{Along, Place};
 use super::interval::Interval;
 use super::kind::Kind;
 use super::metric::{Metric, quantile_of};
@@ -26,7 +27,7 @@ pub(crate) struct Measured<'a> {
     pub(crate) histogram: Option<Histogram<u64>>,
 }
 
-/// Every round of one messenger at one peer count.
+/// Every round of one messenger at one place.
 pub(crate) struct Cell<'a> {
     /// The rounds, in order.
     pub(crate) rounds: Vec<Measured<'a>>,
@@ -82,30 +83,56 @@ impl Cell<'_> {
     }
 }
 
-/// The samples of one workload and size.
+/// What all samples of a group have in common: measure, workload, and the size or peers where the group does not go along
+/// them (0 where it does).
+type Key = (u32, Workload, u64, u32);
+
+/// The samples of one measure that differ in one thing beside messenger and round.
 pub(crate) struct Group<'a> {
+    /// Number of its measure.
+    pub(crate) measure: u32,
+    /// Heading of its measure, when it has one.
+    pub(crate) name: Option<&'a str>,
     /// Workload.
     pub(crate) workload: Workload,
-    /// Payload bytes.
-    pub(crate) size: u64,
+    /// Payload bytes, ascending: one value, unless the group goes along them.
+    pub(crate) sizes: Vec<u64>,
+    /// Connected peers, ascending: one value, unless the group goes along them.
+    pub(crate) peers: Vec<u32>,
+    /// What its places are.
+    pub(crate) along: Along,
     /// Messengers with at least one sample, the floor last.
     pub(crate) kinds: Vec<Kind>,
-    /// Peer counts with at least one sample, ascending.
-    pub(crate) peers: Vec<u32>,
-    cells: BTreeMap<(Kind, u32), Cell<'a>>,
+    /// Places with at least one sample, ascending.
+    pub(crate) places: Vec<Place>,
+    cells: BTreeMap<(Kind, Place), Cell<'a>>,
 }
 
 impl<'a> Group<'a> {
-    /// Every workload and size of a record, ping-pong before stream, small before large.
+    /// Every group of a record, in the order of its measures; ping-pong before stream, small before large.
     pub(crate) fn all(run: &'a Run) -> Vec<Group<'a>> {
-        let keys: BTreeSet<(Workload, u64)> = run.samples.iter().map(|sample| (sample.workload, sample.size)).collect();
-        keys.into_iter().map(|(workload, size)| Group::new(run, workload, size)).collect()
+        let mut sets: BTreeMap<(u32, Workload), Vec<&'a Sample>> = BTreeMap::new();
+        for sample in &run.samples {
+            sets.entry((sample.measure, sample.workload)).or_default().push(sample);
+        }
+        sets.into_values().flat_map(|samples| Group::of_measure(run, &samples)).collect()
     }
 
-    fn new(run: &'a Run, workload: Workload, size: u64) -> Group<'a> {
-        let mut rounds: BTreeMap<(Kind, u32), Vec<Measured<'a>>> = BTreeMap::new();
-        let here = |sample: &&Sample| sample.workload == workload && sample.size == size;
-        for sample in run.samples.iter().filter(here) {
+    /// The groups of the samples of one measure and workload.
+    fn of_measure(run: &'a Run, samples: &[&'a Sample]) -> Vec<Group<'a>> {
+        let along = along(samples);
+        let mut groups: BTreeMap<Key, Vec<&'a Sample>> = BTreeMap::new();
+        for sample in samples {
+            let size = if along == Along::Size { 0 } else { sample.size };
+            let peers = if along == Along::Peers { 0 } else { sample.peers };
+            groups.entry((sample.measure, sample.workload, size, peers)).or_default().push(sample);
+        }
+        groups.into_iter().map(|(key, samples)| Group::new(run, key, along, &samples)).collect()
+    }
+
+    fn new(run: &'a Run, key: Key, along: Along, samples: &[&'a Sample]) -> Group<'a> {
+        let mut rounds: BTreeMap<(Kind, Place), Vec<Measured<'a>>> = BTreeMap::new();
+        for sample in samples {
             // A histogram that cannot be read is told of by a warning; its sample keeps its other figures.
             let histogram = sample
                 .latency
@@ -113,11 +140,11 @@ impl<'a> Group<'a> {
                 .and_then(|latency| latency.histogram().ok())
                 .filter(|histogram| !histogram.is_empty());
             rounds
-                .entry((Kind::new(&sample.messenger), sample.peers))
+                .entry((Kind::new(&sample.messenger), along.place(sample)))
                 .or_default()
                 .push(Measured { sample, histogram });
         }
-        let cells: BTreeMap<(Kind, u32), Cell<'a>> = rounds
+        let cells: BTreeMap<(Kind, Place), Cell<'a>> = rounds
             .into_iter()
             .map(|(key, mut rounds)| {
                 rounds.sort_by_key(|measured| measured.sample.round);
@@ -128,25 +155,47 @@ impl<'a> Group<'a> {
             })
             .collect();
         let kinds: BTreeSet<Kind> = cells.keys().map(|(kind, _)| kind.clone()).collect();
-        let peers: BTreeSet<u32> = cells.keys().map(|(_, peers)| *peers).collect();
-        let (kinds, peers) = (kinds.into_iter().collect(), peers.into_iter().collect());
-        Group { workload, size, kinds, peers, cells }
+        let places: BTreeSet<Place> = cells.keys().map(|(_, place)| *place).collect();
+        let measure = run.plan.measures.get(key.0 as usize);
+        Group {
+            measure: key.0,
+            name: measure.and_then(|measure| measure.name.as_deref()),
+            workload: key.1,
+            sizes: distinct(samples.iter().map(|sample| sample.size)),
+            peers: distinct(samples.iter().map(|sample| sample.peers)),
+            along,
+            kinds: kinds.into_iter().collect(),
+            places: places.into_iter().collect(),
+            cells,
+        }
     }
 
-    /// The rounds of a messenger at a peer count, when there are any.
-    pub(crate) fn cell(&self, kind: &Kind, peers: u32) -> Option<&Cell<'a>> {
-        self.cells.get(&(kind.clone(), peers))
+    /// The rounds of a messenger at a place, when there are any.
+    pub(crate) fn cell(&self, kind: &Kind, place: Place) -> Option<&Cell<'a>> {
+        self.cells.get(&(kind.clone(), place))
     }
 
     /// The point of a figure, when there is one.
-    pub(crate) fn point(&self, kind: &Kind, peers: u32, metric: Metric) -> Option<Point> {
-        self.cell(kind, peers)?.point(metric)
+    pub(crate) fn point(&self, kind: &Kind, place: Place, metric: Metric) -> Option<Point> {
+        self.cell(kind, place)?.point(metric)
     }
 
-    /// The points of a messenger over all peer counts that have one.
-    pub(crate) fn series(&self, kind: &Kind, metric: Metric) -> Vec<(u32, Point)> {
-        let point = |peers: &u32| Some((*peers, self.point(kind, *peers, metric)?));
-        self.peers.iter().filter_map(point).collect()
+    /// The points of a messenger over all places that have one.
+    pub(crate) fn series(&self, kind: &Kind, metric: Metric) -> Vec<(Place, Point)> {
+        let point = |place: &Place| Some((*place, self.point(kind, *place, metric)?));
+        self.places.iter().filter_map(point).collect()
+    }
+
+    /// The share of the ceiling that a rate is, in percent, when the run has found one.
+    pub(crate) fn share(&self, place: Place) -> Option<u32> {
+        let samples = self.cells().filter(|(_, at, _)| *at == place).flat_map(|(_, _, cell)| &cell.rounds);
+        samples.filter_map(|it| it.sample.open_loop.as_ref()?.share).next()
+    }
+
+    /// A place as the heading of a row: `64`, `4 KiB`, `61,234 (70 %)`.
+    pub(crate) fn row(&self, place: Place) -> String {
+        let row = self.along.row(place);
+        self.share(place).map_or(row.clone(), |percent| format!("{row} ({percent} %)"))
     }
 
     /// The messengers without the floor.
@@ -165,7 +214,27 @@ impl<'a> Group<'a> {
     }
 
     /// All cells.
-    pub(crate) fn cells(&self) -> impl Iterator<Item = (&Kind, u32, &Cell<'a>)> {
-        self.cells.iter().map(|((kind, peers), cell)| (kind, *peers, cell))
+    pub(crate) fn cells(&self) -> impl Iterator<Item = (&Kind, Place, &Cell<'a>)> {
+        self.cells.iter().map(|((kind, place), cell)| (kind, *place, cell))
     }
+}
+
+/// What the samples of one measure differ in. Where they differ in two things, the first of these is gone along and there is
+/// a group for each value of the other: neighbours, rates, peers, sizes.
+fn along(samples: &[&Sample]) -> Along {
+    let differ = |along: Along| distinct(samples.iter().map(|sample| along.place(sample))).len() > 1;
+    if let Some(beside) = samples.iter().find_map(|sample| sample.beside.as_ref()) {
+        Along::Beside(beside.what)
+    } else if differ(Along::Rate) {
+        Along::Rate
+    } else if differ(Along::Peers) || !differ(Along::Size) {
+        Along::Peers
+    } else {
+        Along::Size
+    }
+}
+
+/// Each value once, ascending.
+fn distinct<T: Ord>(values: impl Iterator<Item = T>) -> Vec<T> {
+    values.collect::<BTreeSet<T>>().into_iter().collect()
 }

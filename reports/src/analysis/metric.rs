@@ -136,6 +136,11 @@ impl Metric {
         matches!(self, Metric::Throughput | Metric::Bandwidth)
     }
 
+    /// Whether it is a cost that is divided by the messages of the measured peers.
+    pub(crate) fn is_per_message(self) -> bool {
+        matches!(self, Metric::Cpu | Metric::Switches)
+    }
+
     /// Whether it depends on how many requests are in flight and on who makes the load, so that no line may join
     /// points that differ in them.
     pub(crate) fn depends_on_load(self) -> bool {

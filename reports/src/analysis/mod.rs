@@ -1,5 +1,6 @@
 //! From samples to points, intervals, ratios and sentences. Nothing here draws.
 
+pub(crate) mod along;
 pub(crate) mod findings;
 pub(crate) mod group;
 pub(crate) mod interval;

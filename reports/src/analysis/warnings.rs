@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use super::findings::{ROUNDS_MIN, TAIL_VALUES_MIN};
 use super::group::Group;
-use super::kind::{FLOOR, Kind};
+use super::kind::FLOOR;
 use super::metric::Metric;
 use crate::format;
-use crate::record::{Run, Sample, Warning};
+use crate::record::{Measure, Run, Sample, Warning};
 
 /// Load average per CPU before a run from which on other work is likely to have moved the figures.
 const LOAD_PER_CPU_MAX: f64 = 0.25;
@@ -33,7 +33,7 @@ pub(crate) fn all(run: &Run, groups: &[Group<'_>]) -> Vec<Warning> {
         few_rounds(groups),
         oversubscribed(run),
         governor(run),
-        missing_points(run, groups),
+        missing_points(run),
         no_floor(groups),
         empty_samples(run),
         unreadable(run),
@@ -130,19 +130,21 @@ fn governor(run: &Run) -> Option<Warning> {
     warning("governor", text)
 }
 
-fn missing_points(run: &Run, groups: &[Group<'_>]) -> Option<Warning> {
+fn missing_points(run: &Run) -> Option<Warning> {
     let plan = &run.plan;
-    let mut missing = 0;
-    let mut planned = 0;
-    for workload in &plan.workloads {
-        for size in &plan.sizes {
-            let group = groups.iter().find(|group| group.workload == *workload && group.size == *size);
-            for (kind, peers) in plan.messengers.iter().flat_map(|kind| plan.peers.iter().map(move |p| (kind, p))) {
-                planned += u64::from(plan.rounds);
-                let cell = group.and_then(|group| group.cell(&Kind::new(kind), *peers));
-                let rounds = cell.map_or(0, |cell| cell.rounds.len() as u64);
-                missing += u64::from(plan.rounds).saturating_sub(rounds);
-            }
+    // Samples of one messenger in one round, by measure; a record without measures has one.
+    let measures: Vec<u64> = if plan.measures.is_empty() {
+        vec![(plan.workloads.len() * plan.sizes.len() * plan.peers.len()) as u64]
+    } else {
+        plan.measures.iter().map(Measure::samples).collect()
+    };
+    let (mut missing, mut planned) = (0, 0);
+    for (number, samples) in measures.into_iter().enumerate() {
+        for kind in &plan.messengers {
+            let of = |sample: &&Sample| sample.measure as usize == number && sample.messenger == *kind;
+            let wanted = samples * u64::from(plan.rounds);
+            planned += wanted;
+            missing += wanted.saturating_sub(run.samples.iter().filter(of).count() as u64);
         }
     }
     if missing == 0 {
@@ -217,9 +219,11 @@ fn thin_tails(groups: &[Group<'_>]) -> Option<Warning> {
 }
 
 fn overloaded(groups: &[Group<'_>]) -> Option<Warning> {
-    let over = groups.iter().flat_map(Group::cells).filter(|(_, _, cell)| cell.is_overloaded());
-    let names: Vec<String> =
-        over.map(|(kind, peers, _)| format!("{} at {}", kind.label(), format::peers(peers))).collect();
+    let over = |group: &Group<'_>| -> Vec<String> {
+        let cells = group.cells().filter(|(_, _, cell)| cell.is_overloaded());
+        cells.map(|(kind, place, _)| format!("{} {}", kind.label(), group.along.at(&[place]))).collect()
+    };
+    let names: Vec<String> = groups.iter().flat_map(over).collect();
     if names.is_empty() {
         return None;
     }

@@ -14,8 +14,8 @@ const DECADES_ONLY_FROM: f64 = 2.4;
 /// Tick labels closer than this share of the axis would run into each other.
 const TICK_GAP_MIN: f64 = 0.085;
 
-/// Space beside the first and the last peer count, in decades.
-const PEER_MARGIN: f64 = 0.13;
+/// Space beside the first and the last place, in decades.
+const PLACE_MARGIN: f64 = 0.13;
 
 /// A mark on an axis.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,18 +40,16 @@ pub(crate) struct Axis {
 }
 
 impl Axis {
-    /// The axis of peer counts: logarithmic, with a tick at each count.
-    pub(crate) fn peers(counts: &[u32]) -> Axis {
-        let log = |count: Option<&u32>| f64::from(*count.unwrap_or(&1)).max(1.0).log10();
-        let (low, high) = (log(counts.first()) - PEER_MARGIN, log(counts.last()) + PEER_MARGIN);
-        let mut axis =
-            Axis { title: "connected peers (log scale)".to_string(), ticks: Vec::new(), log: true, low, high };
-        let counts: Vec<f64> = counts.iter().map(|count| f64::from(*count)).collect();
-        axis.put_ticks(&counts, |count| format::count(count as u64));
+    /// An axis with a tick at each of ascending places: logarithmic.
+    pub(crate) fn places(title: &str, places: &[f64], label: impl Fn(f64) -> String) -> Axis {
+        let log = |place: Option<&f64>| place.unwrap_or(&1.0).max(1.0).log10();
+        let (low, high) = (log(places.first()) - PLACE_MARGIN, log(places.last()) + PLACE_MARGIN);
+        let mut axis = Axis { title: title.to_string(), ticks: Vec::new(), log: true, low, high };
+        axis.put_ticks(places, label);
         axis
     }
 
-    /// An axis of names, for when there is but one peer count: the first at 0, the next at 1, and so on.
+    /// An axis of names: the first at 0, the next at 1, and so on.
     pub(crate) fn names(title: &str, names: &[&str]) -> Axis {
         let high = names.len() as f64 - 0.5;
         let mut axis = Axis { title: title.to_string(), ticks: Vec::new(), log: false, low: -0.5, high: high.max(0.5) };
@@ -182,14 +180,19 @@ mod tests {
         axis.ticks.iter().map(|tick| tick.label.as_str()).collect()
     }
 
+    fn peers(counts: &[f64]) -> Axis {
+        Axis::places("peers", counts, |count| format::count(count as u64))
+    }
+
     #[test]
     fn each_peer_count_is_a_tick() {
-        assert_eq!(labels(&Axis::peers(&[1, 4, 16, 64, 256, 1024])), ["1", "4", "16", "64", "256", "1,024"]);
+        let axis = peers(&[1.0, 4.0, 16.0, 64.0, 256.0, 1024.0]);
+        assert_eq!(labels(&axis), ["1", "4", "16", "64", "256", "1,024"]);
     }
 
     #[test]
     fn crowded_peer_counts_keep_their_tick_and_lose_their_label() {
-        let axis = Axis::peers(&[1, 2, 1000, 1001]);
+        let axis = peers(&[1.0, 2.0, 1000.0, 1001.0]);
         assert_eq!(labels(&axis), ["1", "2", "1,000", ""]);
     }
 
@@ -214,7 +217,7 @@ mod tests {
     fn zeros_and_nothing_at_all_still_have_an_axis() {
         assert_eq!(Axis::values("", [0.0]).at(0.0), 0.0);
         assert!(!Axis::values("", []).ticks.is_empty());
-        assert!(!Axis::peers(&[]).at(1.0).is_nan());
+        assert!(!peers(&[]).at(1.0).is_nan());
     }
 
     #[test]

@@ -90,7 +90,7 @@ struct Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
-    /// The rectangle of one series: points of several series that share a peer count are shifted apart.
+    /// The rectangle of one series: points of several series that share a place are shifted apart.
     fn of_series(&self, index: usize) -> Frame<'a> {
         let shared = self.plot.series[index].named && !self.plot.series[index].marks.is_empty();
         let middle = (self.plot.series.len() - 1) as f64 / 2.0;
@@ -312,7 +312,7 @@ mod tests {
 
     #[test]
     fn a_figure_without_data_is_drawn_empty() {
-        let plot = Plot { x: Axis::peers(&[]), y: Axis::values("µs", []), series: Vec::new() };
+        let plot = Plot { x: Axis::values("peers", []), y: Axis::values("µs", []), series: Vec::new() };
         let caption = Caption { id: "a".to_string(), title: "<b>".to_string(), description: String::new() };
         let svg = plot.draw(&caption).unwrap();
         assert!(svg.contains("&lt;b&gt;") && svg.ends_with("</svg>"));

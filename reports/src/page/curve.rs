@@ -1,12 +1,13 @@
-//! The percentile curve: every percentile of the round trips at one peer count.
+//! The percentile curve: every percentile of the round trips at one place.
 
 use super::figure::Figure;
 use super::table;
+use crate::analysis::along::Place;
 use crate::analysis::group::{Cell, Group};
 use crate::analysis::kind::Kind;
 use crate::analysis::metric::quantile_of;
 use crate::charts::{Axis, Caption, DrawError, Plot, Series};
-use crate::format::{self, Quantity, Unit};
+use crate::format::{Quantity, Unit};
 use hdrhistogram::Histogram;
 
 /// A curve ends where fewer values lie beyond: the last few are single events, not a distribution.
@@ -16,17 +17,17 @@ pub(super) const VALUES_BEYOND_MIN: f64 = 10.0;
 const POINTS_A_NINE: f64 = 24.0;
 
 impl Figure {
-    /// The percentile curves at one peer count; `None` when no round trip was recorded there.
+    /// The percentile curves at one place; `None` when no round trip was recorded there.
     ///
     /// # Errors
     ///
     /// When the plot cannot be drawn.
-    pub(super) fn percentiles(group: &Group<'_>, peers: u32, section: &str) -> Result<Option<Figure>, DrawError> {
+    pub(super) fn percentiles(group: &Group<'_>, place: Place, section: &str) -> Result<Option<Figure>, DrawError> {
         let cells: Vec<(&Kind, &Cell<'_>, &Histogram<u64>)> = group
             .kinds
             .iter()
             .filter_map(|kind| {
-                let cell = group.cell(kind, peers)?;
+                let cell = group.cell(kind, place)?;
                 Some((kind, cell, cell.merged.as_ref()?))
             })
             .collect();
@@ -53,18 +54,18 @@ impl Figure {
             y: Axis::values(&format!("{}, round trip", unit.name), all().map(|(_, value)| *value)),
             series,
         };
-        let id = format!("{section}-percentiles-{peers}");
-        let table = table::of_percentiles(group, peers, unit);
+        let id = format!("{section}-percentiles-{place}");
+        let table = table::of_percentiles(group, place, unit);
         let caption = Caption {
             id: id.clone(),
-            title: format!("Percentiles of the round trip at {}", format::peers(peers)),
+            title: format!("Percentiles of the round trip {}", group.along.at(&[place])),
             description: describe(&cells),
         };
         Ok(Some(Figure {
             id,
             metric: None,
             note: None,
-            title: format!("Percentiles at {}", format::peers(peers)),
+            title: format!("Percentiles {}", group.along.at(&[place])),
             meaning: format!(
                 "Thick: all rounds together; thin: single rounds. A curve ends where fewer than {VALUES_BEYOND_MIN} \
                  round trips lie beyond."

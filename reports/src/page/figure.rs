@@ -1,6 +1,7 @@
-//! One figure against peers: its plot and its table.
+//! One figure along the places of a group: its plot and its table.
 
 use super::table::{self, Table};
+use crate::analysis::along::{Along, Place, neighbour};
 use crate::analysis::group::{Group, Point};
 use crate::analysis::interval::Interval;
 use crate::analysis::kind::Kind;
@@ -12,7 +13,7 @@ use crate::format::{self, Unit};
 pub(super) struct Figure {
     /// Identifier within the page.
     pub(super) id: String,
-    /// What is plotted against peers; none for percentile curves.
+    /// What is plotted; none for percentile curves.
     pub(super) metric: Option<Metric>,
     /// Heading.
     pub(super) title: String,
@@ -27,13 +28,13 @@ pub(super) struct Figure {
 }
 
 impl Figure {
-    /// The figure of a metric against peers; `None` when no sample has it.
+    /// The figure of a metric along the group's places; `None` when no sample has it.
     ///
     /// # Errors
     ///
     /// When the plot cannot be drawn.
     pub(super) fn new(group: &Group<'_>, metric: Metric, section: &str) -> Result<Option<Figure>, DrawError> {
-        let lines: Vec<(&Kind, Vec<(u32, Point)>)> = group
+        let lines: Vec<(&Kind, Vec<(Place, Point)>)> = group
             .kinds
             .iter()
             .map(|kind| (kind, group.series(kind, metric)))
@@ -46,11 +47,11 @@ impl Figure {
         let unit = metric.quantity().unit_for(middle.median);
         let values = all().flat_map(|point| [point.value, point.interval.low, point.interval.high]);
         let y = Axis::values(&axis_name(metric, unit), values.map(|value| value / unit.factor));
-        let plot = match group.peers.as_slice() {
-            // A line needs two peer counts; one count compares messengers side by side.
-            [only] => side_by_side(&lines, *only, metric, unit, y),
+        let plot = match group.places.as_slice() {
+            // A line needs two places; one place compares messengers side by side.
+            [only] => side_by_side(group, &lines, *only, metric, unit, y),
             _ => Plot {
-                x: Axis::peers(&group.peers),
+                x: axis(group),
                 y,
                 series: lines.iter().map(|(kind, points)| series(group, kind, points, metric, unit)).collect(),
             },
@@ -58,8 +59,8 @@ impl Figure {
         let id = format!("{section}-{}", metric.slug());
         let caption = Caption {
             id: id.clone(),
-            title: format!("{} against connected peers", metric.title()),
-            description: describe(&lines, metric),
+            title: format!("{} against {}", metric.title(), group.along.against()),
+            description: describe(group.along, &lines, metric),
         };
         Ok(Some(Figure {
             id,
@@ -73,6 +74,17 @@ impl Figure {
     }
 }
 
+/// The horizontal axis of a group.
+fn axis(group: &Group<'_>) -> Axis {
+    let places: Vec<f64> = group.places.iter().map(|place| *place as f64).collect();
+    match group.along {
+        Along::Peers => Axis::places("connected peers (log scale)", &places, |place| format::count(place as u64)),
+        Along::Size => Axis::places("payload (log scale)", &places, |place| format::size(place as u64)),
+        Along::Rate => Axis::values("requests offered a second", places),
+        Along::Beside(what) => Axis::names("beside", &["nothing else", neighbour(what)]),
+    }
+}
+
 fn axis_name(metric: Metric, unit: Unit) -> String {
     match metric {
         Metric::Threads => "threads".to_string(),
@@ -83,10 +95,10 @@ fn axis_name(metric: Metric, unit: Unit) -> String {
     }
 }
 
-fn series(group: &Group<'_>, kind: &Kind, points: &[(u32, Point)], metric: Metric, unit: Unit) -> Series {
-    let load = |peers: u32| group.cell(kind, peers).and_then(|cell| cell.load());
-    let joins = |one: u32, two: u32| !metric.depends_on_load() || load(one) == load(two);
-    let place = |(peers, point): &(u32, Point)| (f64::from(*peers), point.value / unit.factor);
+fn series(group: &Group<'_>, kind: &Kind, points: &[(Place, Point)], metric: Metric, unit: Unit) -> Series {
+    let load = |place: Place| group.cell(kind, place).and_then(|cell| cell.load());
+    let joins = |one: Place, two: Place| !metric.depends_on_load() || load(one) == load(two);
+    let at = |(place, point): &(Place, Point)| (*place as f64, point.value / unit.factor);
 
     Series {
         slot: kind.slot,
@@ -94,46 +106,59 @@ fn series(group: &Group<'_>, kind: &Kind, points: &[(u32, Point)], metric: Metri
         named: true,
         pieces: points
             .chunk_by(|(one, _), (two, _)| joins(*one, *two))
-            .map(|piece| piece.iter().map(place).collect())
+            .map(|piece| piece.iter().map(at).collect())
             .collect(),
         faint: Vec::new(),
-        marks: points.iter().map(|(peers, point)| mark(kind, *peers, f64::from(*peers), point, metric, unit)).collect(),
+        marks: points
+            .iter()
+            .map(|(place, point)| mark(group.along, kind, *place, *place as f64, point, metric, unit))
+            .collect(),
     }
 }
 
-/// The plot of a single peer count: one place for each messenger, with a stem where the axis begins at zero.
-fn side_by_side(lines: &[(&Kind, Vec<(u32, Point)>)], peers: u32, metric: Metric, unit: Unit, y: Axis) -> Plot {
+/// The plot of a single place: one spot for each messenger, with a stem where the axis begins at zero.
+fn side_by_side(
+    group: &Group<'_>,
+    lines: &[(&Kind, Vec<(Place, Point)>)],
+    place: Place,
+    metric: Metric,
+    unit: Unit,
+    y: Axis,
+) -> Plot {
     let names: Vec<&str> = lines.iter().map(|(kind, _)| kind.label()).collect();
     let stems = y.begins_at_zero();
     let series = lines.iter().enumerate().map(|(i, (kind, points))| {
         let x = i as f64;
-        let stem = |(_, point): &(u32, Point)| vec![(x, 0.0), (x, point.value / unit.factor)];
+        let stem = |(_, point): &(Place, Point)| vec![(x, 0.0), (x, point.value / unit.factor)];
         Series {
             slot: kind.slot,
             name: kind.label().to_string(),
             named: false,
             pieces: if stems { points.iter().map(stem).collect() } else { Vec::new() },
             faint: Vec::new(),
-            marks: points.iter().map(|(peers, point)| mark(kind, *peers, x, point, metric, unit)).collect(),
+            marks: points
+                .iter()
+                .map(|(place, point)| mark(group.along, kind, *place, x, point, metric, unit))
+                .collect(),
         }
     });
     let series = series.collect();
-    Plot { x: Axis::names(&format!("at {}", format::peers(peers)), &names), y, series }
+    Plot { x: Axis::names(&group.along.at(&[place]), &names), y, series }
 }
 
-fn mark(kind: &Kind, peers: u32, x: f64, point: &Point, metric: Metric, unit: Unit) -> Mark {
+fn mark(along: Along, kind: &Kind, place: Place, x: f64, point: &Point, metric: Metric, unit: Unit) -> Mark {
     Mark {
         x,
         y: point.value / unit.factor,
         interval: (point.interval.low / unit.factor, point.interval.high / unit.factor),
-        tip: tip(kind, peers, point, metric),
+        tip: tip(along, kind, place, point, metric),
     }
 }
 
 /// `async at 64 peers: 118 µs (110 µs–124 µs)`.
-fn tip(kind: &Kind, peers: u32, point: &Point, metric: Metric) -> String {
+fn tip(along: Along, kind: &Kind, place: Place, point: &Point, metric: Metric) -> String {
     let quantity = metric.quantity();
-    let head = format!("{} at {}: {}", kind.label(), format::peers(peers), quantity.show(point.value));
+    let head = format!("{} {}: {}", kind.label(), along.at(&[place]), quantity.show(point.value));
     if point.interval.rounds < 2 {
         return head;
     }
@@ -142,17 +167,17 @@ fn tip(kind: &Kind, peers: u32, point: &Point, metric: Metric) -> String {
 }
 
 /// The ends of each line, for those who cannot see it.
-fn describe(lines: &[(&Kind, Vec<(u32, Point)>)], metric: Metric) -> String {
+fn describe(along: Along, lines: &[(&Kind, Vec<(Place, Point)>)], metric: Metric) -> String {
     let quantity = metric.quantity();
     let ends: Vec<String> = lines
         .iter()
         .filter_map(|(kind, points)| {
             let ((first, from), (last, to)) = (points.first()?, points.last()?);
-            let start = format!("{} at {}", quantity.show(from.value), format::peers(*first));
+            let start = format!("{} {}", quantity.show(from.value), along.at(&[*first]));
             if first == last {
                 return Some(format!("{}: {start}", kind.label()));
             }
-            let end = format!("{} at {}", quantity.show(to.value), format::peers(*last));
+            let end = format!("{} {}", quantity.show(to.value), along.at(&[*last]));
             Some(format!("{}: from {start} to {end}", kind.label()))
         })
         .collect();

@@ -1,6 +1,7 @@
 //! What was offered at a fixed rate, and what became of it.
 
 use super::table::{Columns, NONE, Row, Table};
+use crate::analysis::along::Place;
 use crate::analysis::group::Group;
 use crate::analysis::kind::Kind;
 use crate::format::{self, Quantity};
@@ -20,31 +21,35 @@ const COLUMNS: [Column; 4] = [
 /// Offered and answered, and how late the generator was; `None` when the loop was not open.
 pub(super) fn table(group: &Group<'_>) -> Option<Table> {
     let samples = || group.cells().flat_map(|(_, _, cell)| cell.rounds.iter().map(|measured| measured.sample));
-    let offered = samples().find_map(|sample| sample.open_loop.as_ref())?.offered_per_s;
+    let first = samples().find_map(|sample| sample.open_loop.as_ref())?.offered_per_s;
+    let offered = if samples().all(|sample| sample.open_loop.as_ref().is_some_and(|it| it.offered_per_s == first)) {
+        format!("Offered: {}. ", Quantity::MessagesPerSecond.show(first))
+    } else {
+        String::new()
+    };
     let columns = group.kinds.iter().map(|kind| Columns {
         heading: kind.label().to_string(),
         class: kind.slot.class(),
         names: ["answered, /s"].into_iter().chain(COLUMNS.map(|(name, _)| name)).map(str::to_string).collect(),
     });
-    let rows = group.peers.iter().map(|peers| Row {
-        heading: format::count(u64::from(*peers)),
-        cells: group.kinds.iter().flat_map(|kind| cells(group, kind, *peers)).collect(),
+    let rows = group.places.iter().map(|place| Row {
+        heading: group.row(*place),
+        cells: group.kinds.iter().flat_map(|kind| cells(group, kind, *place)).collect(),
     });
     Some(Table {
         caption: format!(
-            "Offered: {}. Service is the round trip from when a request was sent; the latency above counts from when it was to \
-             be sent, and so has how late it was too. Medians of the rounds.",
-            Quantity::MessagesPerSecond.show(offered)
+            "{offered}Service is the round trip from when a request was sent; the latency above counts from when it was to \
+             be sent, and so has how late it was too. Medians of the rounds."
         ),
-        rows_are: "peers",
+        rows_are: group.along.heading(),
         columns: columns.collect(),
         rows: rows.collect(),
         note: None,
     })
 }
 
-fn cells(group: &Group<'_>, kind: &Kind, peers: u32) -> Vec<String> {
-    let Some(cell) = group.cell(kind, peers) else { return vec![NONE.to_string(); 1 + COLUMNS.len()] };
+fn cells(group: &Group<'_>, kind: &Kind, place: Place) -> Vec<String> {
+    let Some(cell) = group.cell(kind, place) else { return vec![NONE.to_string(); 1 + COLUMNS.len()] };
     let show = |median: Option<f64>| median.map_or(NONE.to_string(), format::number);
     let answered = show(cell.median_of(|sample| sample.messages as f64 * 1e9 / sample.elapsed_ns.max(1) as f64));
     let over = if cell.is_overloaded() { " (overloaded)" } else { "" };

@@ -1,8 +1,9 @@
-//! The part of the page for one workload and size.
+//! The part of the page for one group.
 
 use super::figure::Figure;
 use super::offers;
 use super::table::{self, Table};
+use crate::analysis::along::{Along, Place};
 use crate::analysis::findings::{self, Finding};
 use crate::analysis::group::Group;
 use crate::analysis::kind::Slot;
@@ -21,7 +22,7 @@ pub(super) struct Legend {
     pub(super) swatch: String,
 }
 
-/// One workload and size.
+/// One group.
 pub(super) struct Section {
     /// Identifier within the page.
     pub(super) id: String,
@@ -33,7 +34,7 @@ pub(super) struct Section {
     pub(super) legend: Vec<Legend>,
     /// What the data say.
     pub(super) findings: Vec<Finding>,
-    /// Figures against peers.
+    /// Figures along the places.
     pub(super) figures: Vec<Figure>,
     /// Percentile curves.
     pub(super) curves: Vec<Figure>,
@@ -52,14 +53,13 @@ impl Section {
     ///
     /// When a figure cannot be drawn.
     pub(super) fn new(group: &Group<'_>) -> Result<Section, DrawError> {
-        let id = format!("{}-{}", slug(group.workload), group.size);
-        let figures = Metric::of(group.workload)
-            .iter()
+        let id = slug(group);
+        let figures = metrics(group)
             .filter_map(|metric| Figure::new(group, *metric, &id).transpose())
             .collect::<Result<Vec<Figure>, DrawError>>()?;
-        let curves = few(&group.peers)
+        let curves = few(&group.places)
             .iter()
-            .filter_map(|peers| Figure::percentiles(group, *peers, &id).transpose())
+            .filter_map(|place| Figure::percentiles(group, *place, &id).transpose())
             .collect::<Result<Vec<Figure>, DrawError>>()?;
         let legend = group
             .kinds
@@ -74,7 +74,7 @@ impl Section {
         let counters =
             table::of_names(group, "Counters of the messenger under test", "counter", |s| &s.server.counters);
         Ok(Section {
-            title: title(group.workload, group.size),
+            title: title(group),
             lead: lead(group),
             legend,
             findings: findings::of(group),
@@ -88,29 +88,47 @@ impl Section {
     }
 }
 
-/// The smallest, the middle and the largest peer count, as far as they differ.
-fn few(peers: &[u32]) -> Vec<u32> {
-    let all = [peers.first(), peers.get(peers.len() / 2), peers.last()];
-    let mut few: Vec<u32> = all.into_iter().flatten().copied().collect();
+/// The smallest, the middle and the largest place, as far as they differ.
+fn few(places: &[Place]) -> Vec<Place> {
+    let all = [places.first(), places.get(places.len() / 2), places.last()];
+    let mut few: Vec<Place> = all.into_iter().flatten().copied().collect();
     few.dedup();
     few
 }
 
-fn slug(workload: Workload) -> &'static str {
-    match workload {
+/// The figures of a group. Beside a neighbour, CPU time and switches are in part the neighbour's.
+fn metrics(group: &Group<'_>) -> impl Iterator<Item = &'static Metric> + use<> {
+    let beside = matches!(group.along, Along::Beside(_));
+    Metric::of(group.workload).iter().filter(move |metric| !(beside && metric.is_per_message()))
+}
+
+/// Its identifier: what sets it apart from all other groups of the record.
+fn slug(group: &Group<'_>) -> String {
+    let workload = match group.workload {
         Workload::PingPong => "ping-pong",
         Workload::UnderLoad => "under-load",
         Workload::Stream => "stream",
-    }
+    };
+    let size = if group.along == Along::Size { "sizes".to_string() } else { group.sizes[0].to_string() };
+    let peers = if group.along == Along::Peers { String::new() } else { format!("-{}", group.peers[0]) };
+    let measure = if group.measure == 0 { String::new() } else { format!("-{}", group.measure + 1) };
+    format!("{workload}-{size}{peers}{measure}")
 }
 
 /// `Ping-pong of 4 KiB requests`.
-pub(super) fn title(workload: Workload, size: u64) -> String {
-    match workload {
-        Workload::PingPong => format!("Ping-pong of {} requests", format::size(size)),
-        Workload::UnderLoad => format!("{} requests at a fixed rate", format::size(size)),
-        Workload::Stream => format!("Stream of {} messages", format::size(size)),
-    }
+fn title(group: &Group<'_>) -> String {
+    let size = if group.along == Along::Size { String::new() } else { format!("{} ", format::size(group.sizes[0])) };
+    let what = match group.workload {
+        Workload::PingPong => format!("Ping-pong of {size}requests"),
+        Workload::UnderLoad if group.along == Along::Rate => format!("{size}requests at fixed rates"),
+        Workload::UnderLoad => format!("{size}requests at a fixed rate"),
+        Workload::Stream => format!("Stream of {size}messages"),
+    };
+    let what = match group.along {
+        Along::Peers => what,
+        Along::Size | Along::Rate | Along::Beside(_) => format!("{what}, {}", format::peers(group.peers[0])),
+    };
+    group.name.map_or_else(|| format::capital(&what), |name| format!("{name}: {what}"))
 }
 
 /// What was sent, with how much in flight and by whom, as the samples say it.
@@ -128,16 +146,17 @@ fn lead(group: &Group<'_>) -> String {
         }
         Workload::Stream => "Messages go one way, within a window that the receiver grants.",
     };
-    let in_flight = by_peers(group, |peers| {
-        let mut cells = group.kinds.iter().filter_map(|kind| group.cell(kind, peers)?.load());
+    let in_flight = by_place(group, |place| {
+        let mut cells = group.kinds.iter().filter_map(|kind| group.cell(kind, place)?.load());
         cells.next().filter(|(in_flight, _)| *in_flight > 0).map(|(in_flight, _)| format::count(u64::from(in_flight)))
     });
-    let load = by_peers(group, |peers| {
+    let load = by_place(group, |place| {
+        let one_peer = group.peers == [1] || (group.along == Along::Peers && place == 1);
         let mut loads: Vec<&str> = Vec::new();
         for kind in group.messengers() {
-            let (_, load) = group.cell(kind, peers)?.load()?;
+            let (_, load) = group.cell(kind, place)?.load()?;
             // Nobody else speaks RDMA: that rdma is its own load side at any number of peers goes without choice.
-            let own = load == kind.name && (kind.slot != Slot::Rdma || peers == 1);
+            let own = load == kind.name && (kind.slot != Slot::Rdma || one_peer);
             loads.push(if own { "the same messenger" } else { load });
         }
         // A messenger that is its own load side everywhere needs no mention where another one names it.
@@ -166,17 +185,14 @@ fn lead(group: &Group<'_>) -> String {
     lead
 }
 
-/// What holds at which peer counts, runs of the same taken together: `1 at 1 peer`, `16 at 4 to 1,024 peers`.
-fn by_peers(group: &Group<'_>, say: impl Fn(u32) -> Option<String>) -> Vec<String> {
-    let said: Vec<(u32, String)> =
-        group.peers.iter().filter_map(|peers| Some((*peers, say(*peers).filter(|text| !text.is_empty())?))).collect();
+/// What holds at which places, runs of the same taken together: `1 at 1 peer`, `16 at 4 to 1,024 peers`.
+fn by_place(group: &Group<'_>, say: impl Fn(Place) -> Option<String>) -> Vec<String> {
+    let said: Vec<(Place, String)> =
+        group.places.iter().filter_map(|place| Some((*place, say(*place).filter(|text| !text.is_empty())?))).collect();
     let runs = said.chunk_by(|(_, one), (_, two)| one == two);
     runs.filter_map(|run| {
         let ((from, text), (to, _)) = (run.first()?, run.last()?);
-        if from == to {
-            return Some(format!("{text} at {}", format::peers(*from)));
-        }
-        Some(format!("{text} at {} to {}", format::count(u64::from(*from)), format::peers(*to)))
+        Some(format!("{text} {}", group.along.span(*from, *to)))
     })
     .collect()
 }

@@ -1,5 +1,6 @@
 //! Tables: the same figures as the plots, for those who want or need the numbers.
 
+use crate::analysis::along::Place;
 use crate::analysis::findings::ratio_spread;
 use crate::analysis::group::{Cell, Group};
 use crate::analysis::interval::Interval;
@@ -65,7 +66,7 @@ fn beside(metric: Metric) -> &'static [Beside] {
     }
 }
 
-/// The table under a plot against peers; all its figures are in `unit`.
+/// The table under a plot; all its figures are in `unit`.
 pub(super) fn of_metric(group: &Group<'_>, metric: Metric, unit: Unit) -> Table {
     let beside = beside(metric);
     let columns = group.kinds.iter().map(|kind| Columns {
@@ -77,8 +78,8 @@ pub(super) fn of_metric(group: &Group<'_>, metric: Metric, unit: Unit) -> Table 
             .collect(),
     });
     let show = |value: f64| format::number(value / unit.factor);
-    let cells = |kind: &Kind, peers: u32| {
-        let cell = group.cell(kind, peers);
+    let cells = |kind: &Kind, place: Place| {
+        let cell = group.cell(kind, place);
         let point = cell.and_then(|cell| cell.point(metric));
         let figure = point.map(|point| show(point.value));
         let interval = point.map(|point| spread(&point.interval, group.rounds(), show));
@@ -86,14 +87,14 @@ pub(super) fn of_metric(group: &Group<'_>, metric: Metric, unit: Unit) -> Table 
         let all: Vec<Option<String>> = [figure, interval].into_iter().chain(more).collect();
         all.into_iter().map(|text| text.unwrap_or_else(|| NONE.to_string()))
     };
-    let rows = group.peers.iter().map(|peers| Row {
-        heading: format::count(u64::from(*peers)),
-        cells: group.kinds.iter().flat_map(|kind| cells(kind, *peers)).collect(),
+    let rows = group.places.iter().map(|place| Row {
+        heading: group.row(*place),
+        cells: group.kinds.iter().flat_map(|kind| cells(kind, *place)).collect(),
     });
     let name = if unit.name.is_empty() { String::new() } else { format!(", in {}", unit.name) };
     Table {
         caption: format!("{}{name}; interval: {}.", metric.title(), Interval::describe(group.rounds())),
-        rows_are: "peers",
+        rows_are: group.along.heading(),
         columns: columns.collect(),
         rows: rows.collect(),
         note: None,
@@ -136,16 +137,16 @@ fn ratios_to(group: &Group<'_>, floor: &Kind, kinds: Vec<&Kind>) -> Option<Table
         class: kind.slot.class(),
         names: metrics.iter().map(|metric| metric.noun().to_string()).collect(),
     });
-    let cell = |kind: &Kind, peers: u32, metric: Metric| {
-        let Some(ratio) = paired(group, kind, floor, peers, metric) else {
+    let cell = |kind: &Kind, place: Place, metric: Metric| {
+        let Some(ratio) = paired(group, kind, floor, place, metric) else {
             return NONE.to_string();
         };
         let median = format::ratio(ratio.median);
         format!("{median} ({})", ratio_spread(&ratio))
     };
-    let rows = group.peers.iter().map(|peers| Row {
-        heading: format::count(u64::from(*peers)),
-        cells: kinds.iter().flat_map(|kind| metrics.iter().map(|metric| cell(kind, *peers, *metric))).collect(),
+    let rows = group.places.iter().map(|place| Row {
+        heading: group.row(*place),
+        cells: kinds.iter().flat_map(|kind| metrics.iter().map(|metric| cell(kind, *place, *metric))).collect(),
     });
     Some(Table {
         caption: format!(
@@ -153,19 +154,19 @@ fn ratios_to(group: &Group<'_>, floor: &Kind, kinds: Vec<&Kind>) -> Option<Table
             floor.label(),
             Interval::describe(group.rounds())
         ),
-        rows_are: "peers",
+        rows_are: group.along.heading(),
         columns: columns.collect(),
         rows: rows.collect(),
         note: None,
     })
 }
 
-/// The percentiles of all rounds together at one peer count.
-pub(super) fn of_percentiles(group: &Group<'_>, peers: u32, unit: Unit) -> Table {
+/// The percentiles of all rounds together at one place.
+pub(super) fn of_percentiles(group: &Group<'_>, place: Place, unit: Unit) -> Table {
     const QUANTILES: [(&str, f64); 6] =
         [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("p99.99", 0.9999), ("largest", 1.0)];
     let shown: Vec<(&Kind, &Cell<'_>)> =
-        group.kinds.iter().filter_map(|kind| Some((kind, group.cell(kind, peers)?))).collect();
+        group.kinds.iter().filter_map(|kind| Some((kind, group.cell(kind, place)?))).collect();
     let columns = shown.iter().map(|(kind, _)| Columns {
         heading: kind.label().to_string(),
         class: kind.slot.class(),
@@ -188,7 +189,7 @@ pub(super) fn of_percentiles(group: &Group<'_>, peers: u32, unit: Unit) -> Table
         cells: shown.iter().map(|(_, cell)| format::count(cell.recorded())).collect(),
     };
     Table {
-        caption: format!("Round trips at {}, all rounds together, in {}.", format::peers(peers), unit.name),
+        caption: format!("Round trips {}, all rounds together, in {}.", group.along.at(&[place]), unit.name),
         rows_are: "percentile",
         columns: columns.collect(),
         rows: percentiles.chain([counts]).collect(),
@@ -196,16 +197,16 @@ pub(super) fn of_percentiles(group: &Group<'_>, peers: u32, unit: Unit) -> Table
     }
 }
 
-/// Named counts of a probe at the largest peer count, by messenger; `None` when nobody has any.
+/// Named counts of a probe at the last place, by messenger; `None` when nobody has any.
 pub(super) fn of_names(
     group: &Group<'_>,
     what: &str,
     rows_are: &'static str,
     read: impl Fn(&Sample) -> &std::collections::BTreeMap<String, u64>,
 ) -> Option<Table> {
-    let peers = *group.peers.last()?;
+    let place = *group.places.last()?;
     let shown: Vec<(&Kind, &Cell<'_>)> =
-        group.kinds.iter().filter_map(|kind| Some((kind, group.cell(kind, peers)?))).collect();
+        group.kinds.iter().filter_map(|kind| Some((kind, group.cell(kind, place)?))).collect();
     let mut names: Vec<&String> = shown
         .iter()
         .flat_map(|(_, cell)| cell.rounds.iter().flat_map(|measured| read(measured.sample).keys()))
@@ -230,7 +231,7 @@ pub(super) fn of_names(
         .map(|name| Row { heading: name.clone(), cells: shown.iter().map(|(_, cell)| count(cell, name)).collect() });
     let rows = rows.collect();
     Some(Table {
-        caption: format!("{what} at {}, median over rounds.", format::peers(peers)),
+        caption: format!("{what} {}, median over rounds.", group.along.at(&[place])),
         rows_are,
         columns: columns.collect(),
         rows,

@@ -1,6 +1,7 @@
-//! Which of two messengers does better, at which peer counts, and where one overtakes the other.
+//! Which of two messengers does better, at which places, and where one overtakes the other.
 
 use super::{Finding, ROUNDS_MIN, tail_is_thick};
+use crate::analysis::along::{Along, Place};
 use crate::analysis::group::Group;
 use crate::analysis::kind::Kind;
 use crate::analysis::metric::Metric;
@@ -11,7 +12,7 @@ use crate::record::Workload;
 /// Differences below this share are not called differences, however well the rounds agree.
 const EFFECT_MIN: f64 = 0.03;
 
-/// The outcome at one peer count.
+/// The outcome at one place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
     First,
@@ -19,10 +20,10 @@ enum Verdict {
     Unclear,
 }
 
-/// The outcome at one peer count.
+/// The outcome at one place.
 #[derive(Clone, Copy, Debug)]
 struct Bout {
-    peers: u32,
+    place: Place,
     verdict: Verdict,
     /// First / second, paired by round.
     ratio: f64,
@@ -51,7 +52,7 @@ pub(super) fn findings(group: &Group<'_>) -> Vec<Finding> {
 }
 
 fn finding(group: &Group<'_>, first: &Kind, second: &Kind, metric: Metric) -> Option<Finding> {
-    let bouts: Vec<Bout> = group.peers.iter().filter_map(|peers| bout(group, first, second, *peers, metric)).collect();
+    let bouts: Vec<Bout> = group.places.iter().filter_map(|place| bout(group, first, second, *place, metric)).collect();
     if bouts.is_empty() {
         return None;
     }
@@ -60,7 +61,7 @@ fn finding(group: &Group<'_>, first: &Kind, second: &Kind, metric: Metric) -> Op
         topic: topic(metric),
         text,
         rule: format!(
-            "At each peer count, a difference is claimed when both have at least {ROUNDS_MIN} rounds, their per-round \
+            "At each place, a difference is claimed when both have at least {ROUNDS_MIN} rounds, their per-round \
              intervals do not overlap and they differ by {} or more. Ratios are medians of per-round ratios.",
             format::percent(EFFECT_MIN)
         ),
@@ -76,8 +77,8 @@ fn topic(metric: Metric) -> &'static str {
     }
 }
 
-fn bout(group: &Group<'_>, first: &Kind, second: &Kind, peers: u32, metric: Metric) -> Option<Bout> {
-    let (one, two) = (group.cell(first, peers)?, group.cell(second, peers)?);
+fn bout(group: &Group<'_>, first: &Kind, second: &Kind, place: Place, metric: Metric) -> Option<Bout> {
+    let (one, two) = (group.cell(first, place)?, group.cell(second, place)?);
     if !(tail_is_thick(one, metric) && tail_is_thick(two, metric)) {
         return None;
     }
@@ -90,25 +91,27 @@ fn bout(group: &Group<'_>, first: &Kind, second: &Kind, peers: u32, metric: Metr
     if one.rounds.min(two.rounds) < ROUNDS_MIN {
         return None;
     }
-    let ratio = paired(group, first, second, peers, metric)?.median;
+    let ratio = paired(group, first, second, place, metric)?.median;
     let clear = !one.overlaps(&two) && (ratio - 1.0).abs() >= EFFECT_MIN;
     let verdict = match (clear, (ratio > 1.0) == metric.more_is_better()) {
         (false, _) => Verdict::Unclear,
         (true, true) => Verdict::First,
         (true, false) => Verdict::Second,
     };
-    Some(Bout { peers, verdict, ratio, values })
+    Some(Bout { place, verdict, ratio, values })
 }
 
 fn sentence(group: &Group<'_>, first: &Kind, second: &Kind, metric: Metric, bouts: &[Bout]) -> String {
     let (one, two, noun) = (first.label(), second.label(), metric.noun());
     let better = if metric.more_is_better() { "higher" } else { "lower" };
-    // Peer counts without enough rounds are in no sentence, so they must not be meant by one.
-    let all = bouts.len() == group.peers.len();
+    // Places without enough rounds are in no sentence, so they must not be meant by one.
+    let all = bouts.len() == group.places.len();
+    let along = group.along;
+    let at = |verdict| at(along, bouts, verdict);
     let clear: Vec<&Bout> = bouts.iter().filter(|bout| bout.verdict != Verdict::Unclear).collect();
-    let unclear = at(bouts, Verdict::Unclear);
+    let unclear = at(Verdict::Unclear);
     let (Some(start), Some(end)) = (clear.first(), clear.last()) else {
-        let place = if all && bouts.len() > 1 { "at any peer count".to_string() } else { unclear };
+        let place = if all && bouts.len() > 1 { along.any().to_string() } else { unclear };
         return format!("No clear difference in {noun} between {two} and {one} {place}.");
     };
     let changes = clear.windows(2).filter(|pair| pair[0].verdict != pair[1].verdict).count();
@@ -122,11 +125,11 @@ fn sentence(group: &Group<'_>, first: &Kind, second: &Kind, metric: Metric, bout
             let ratios =
                 clear.iter().map(|bout| if start.verdict == Verdict::First { bout.ratio } else { 1.0 / bout.ratio });
             let place = if all && clear.len() == bouts.len() && bouts.len() > 1 {
-                "at every peer count".to_string()
+                along.every().to_string()
             } else {
-                at(bouts, start.verdict)
+                at(start.verdict)
             };
-            let figures = figures(&clear, start.verdict, metric);
+            let figures = figures(along, &clear, start.verdict, metric);
             format!(
                 "{better_one}'s {noun} is {better} than {other}'s {place}: {} ({figures}).{elsewhere}",
                 range(ratios)
@@ -136,55 +139,51 @@ fn sentence(group: &Group<'_>, first: &Kind, second: &Kind, metric: Metric, bout
             let (before, after) = (winner(start.verdict).0, winner(end.verdict).0);
             let turn = clear.windows(2).find(|pair| pair[0].verdict != pair[1].verdict);
             let (last, next) = turn.map_or((*start, *end), |pair| (pair[0], pair[1]));
-            let caveat = if load_changes(group, first, last.peers, next.peers) {
+            let caveat = if load_changes(group, first, last.place, next.place) {
                 " The load changes between the two as well."
             } else {
                 ""
             };
             format!(
-                "{after} overtakes {before} in {noun} between {} and {}: {one}'s is {} {two}'s at {}, {} at \
-                 {}.{caveat}{elsewhere}",
-                format::count(u64::from(last.peers)),
-                format::peers(next.peers),
+                "{after} overtakes {before} in {noun} {}: {one}'s is {} {two}'s {}, {} {}.{caveat}{elsewhere}",
+                along.between(last.place, next.place),
                 format::ratio(last.ratio),
-                format::count(u64::from(last.peers)),
+                along.at(&[last.place]),
                 format::ratio(next.ratio),
-                format::count(u64::from(next.peers)),
+                along.at(&[next.place]),
             )
         }
         _ => format!(
             "{noun} is {better} for {one} {}, and for {two} {}.{elsewhere}",
-            at(bouts, Verdict::First),
-            at(bouts, Verdict::Second)
+            at(Verdict::First),
+            at(Verdict::Second)
         ),
     }
 }
 
-/// Whether requests in flight or the load side differ between two peer counts.
-fn load_changes(group: &Group<'_>, kind: &Kind, from: u32, to: u32) -> bool {
-    let load = |peers| group.cell(kind, peers).and_then(|cell| cell.load());
+/// Whether requests in flight or the load side differ between two places.
+fn load_changes(group: &Group<'_>, kind: &Kind, from: Place, to: Place) -> bool {
+    let load = |place| group.cell(kind, place).and_then(|cell| cell.load());
     load(from) != load(to)
 }
 
 /// `at 1, 4 and 16 peers`.
-fn at(bouts: &[Bout], verdict: Verdict) -> String {
-    let counts: Vec<&Bout> = bouts.iter().filter(|bout| bout.verdict == verdict).collect();
-    let names: Vec<String> = counts.iter().map(|bout| format::count(u64::from(bout.peers))).collect();
-    let noun = if counts.len() == 1 && counts[0].peers == 1 { "peer" } else { "peers" };
-    format!("at {} {noun}", format::list(&names))
+fn at(along: Along, bouts: &[Bout], verdict: Verdict) -> String {
+    let places: Vec<Place> = bouts.iter().filter(|bout| bout.verdict == verdict).map(|bout| bout.place).collect();
+    along.at(&places)
 }
 
 /// The better and the worse figure at both ends: `33.1 µs against 60.5 µs at 1 peer, ...`.
-fn figures(clear: &[&Bout], winner: Verdict, metric: Metric) -> String {
+fn figures(along: Along, clear: &[&Bout], winner: Verdict, metric: Metric) -> String {
     let mut ends: Vec<&&Bout> = clear.first().into_iter().chain(clear.last()).collect();
-    ends.dedup_by_key(|bout| bout.peers);
+    ends.dedup_by_key(|bout| bout.place);
     let show = |value| metric.quantity().show(value);
     let each = ends.into_iter().map(|bout| {
         let (first, second) = bout.values;
         let (better, worse) = if winner == Verdict::First { (first, second) } else { (second, first) };
         let figures = format!("{} against {}", show(better), show(worse));
-        // The sentence has named the only count already.
-        if clear.len() == 1 { figures } else { format!("{figures} at {}", format::peers(bout.peers)) }
+        // The sentence has named the only place already.
+        if clear.len() == 1 { figures } else { format!("{figures} {}", along.at(&[bout.place])) }
     });
     each.collect::<Vec<String>>().join("; ")
 }
@@ -270,7 +269,7 @@ mod tests {
             &[4, 64],
             3,
         );
-        assert!(text[0].starts_with("async overtakes simple in median round trip between 4 and 64 peers: async's is 2.00× simple's at 4, 0.50"), "{text:?}");
+        assert!(text[0].starts_with("async overtakes simple in median round trip between 4 and 64 peers: async's is 2.00× simple's at 4 peers, 0.50"), "{text:?}");
     }
 
     #[test]

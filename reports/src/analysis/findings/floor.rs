@@ -1,6 +1,7 @@
 //! How far each messenger is from the bare socket of the same run.
 
 use super::{Finding, TAIL_VALUES_MIN, over_rounds, ratio_spread, tail_is_thick};
+use crate::analysis::along::Place;
 use crate::analysis::group::Group;
 use crate::analysis::metric::Metric;
 use crate::analysis::ratio::paired;
@@ -12,24 +13,24 @@ pub(super) fn findings(group: &Group<'_>) -> Vec<Finding> {
         Workload::PingPong | Workload::UnderLoad => &[Metric::P50, Metric::P99],
         Workload::Stream => &[Metric::Throughput],
     };
-    let mut ends: Vec<u32> = group.peers.first().into_iter().chain(group.peers.last()).copied().collect();
+    let mut ends: Vec<Place> = group.places.first().into_iter().chain(group.places.last()).copied().collect();
     ends.dedup();
-    let each = ends.iter().flat_map(|peers| metrics.iter().map(|metric| (*peers, *metric)));
-    each.filter_map(|(peers, metric)| finding(group, peers, metric)).collect()
+    let each = ends.iter().flat_map(|place| metrics.iter().map(|metric| (*place, *metric)));
+    each.filter_map(|(place, metric)| finding(group, place, metric)).collect()
 }
 
-fn finding(group: &Group<'_>, peers: u32, metric: Metric) -> Option<Finding> {
+fn finding(group: &Group<'_>, place: Place, metric: Metric) -> Option<Finding> {
     let floor = group.floor()?;
-    let bare = group.cell(floor, peers)?;
+    let bare = group.cell(floor, place)?;
     if !tail_is_thick(bare, metric) {
         return None;
     }
     let bare = metric.quantity().show(bare.point(metric)?.value);
     let ratios: Vec<String> = group
         .messengers()
-        .filter(|kind| group.cell(kind, peers).is_some_and(|cell| tail_is_thick(cell, metric)))
+        .filter(|kind| group.cell(kind, place).is_some_and(|cell| tail_is_thick(cell, metric)))
         .filter_map(|kind| {
-            let ratio = paired(group, kind, floor, peers, metric)?;
+            let ratio = paired(group, kind, floor, place, metric)?;
             let median = format::ratio(ratio.median);
             Some((kind.label(), median, ratio_spread(&ratio)))
         })
@@ -45,8 +46,8 @@ fn finding(group: &Group<'_>, peers: u32, metric: Metric) -> Option<Finding> {
     Some(Finding {
         topic: "Floor",
         text: format!(
-            "At {}, the {} is {}{}.",
-            format::peers(peers),
+            "{}, the {} is {}{}.",
+            format::capital(&group.along.at(&[place])),
             metric.noun(),
             format::list(&ratios),
             over_rounds(group)

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Finding, ROUNDS_MIN, over_rounds, ratio_spread};
+use crate::analysis::along::{Along, Place};
 use crate::analysis::group::Group;
 use crate::analysis::interval::Interval;
 use crate::analysis::kind::Kind;
@@ -11,11 +12,11 @@ use crate::format;
 use crate::record::Workload;
 
 pub(super) fn finding(group: &Group<'_>) -> Option<Finding> {
-    if group.workload != Workload::PingPong {
+    if group.workload != Workload::PingPong || group.along != Along::Peers {
         return None;
     }
-    let to = *group.peers.last()?;
-    let from = *group.peers.iter().find(|from| **from < to && same_load(group, **from, to))?;
+    let to = *group.places.last()?;
+    let from = *group.places.iter().find(|from| **from < to && same_load(group, **from, to))?;
     let grown: Vec<String> = group
         .kinds
         .iter()
@@ -37,8 +38,8 @@ pub(super) fn finding(group: &Group<'_>) -> Option<Finding> {
         topic: "Growth",
         text: format!(
             "With the same requests in flight, the median round trip at {} relative to that at {} is {}{}.",
-            format::peers(to),
-            format::count(u64::from(from)),
+            format::plural(to, "peer"),
+            format::count(from),
             format::list(&grown),
             over_rounds(group)
         ),
@@ -49,14 +50,14 @@ pub(super) fn finding(group: &Group<'_>) -> Option<Finding> {
     })
 }
 
-fn same_load(group: &Group<'_>, from: u32, to: u32) -> bool {
+fn same_load(group: &Group<'_>, from: Place, to: Place) -> bool {
     group.kinds.iter().all(|kind| match (group.cell(kind, from), group.cell(kind, to)) {
         (Some(few), Some(many)) => few.load() == many.load(),
         _ => true,
     })
 }
 
-fn growth(group: &Group<'_>, kind: &Kind, from: u32, to: u32) -> Option<Interval> {
+fn growth(group: &Group<'_>, kind: &Kind, from: Place, to: Place) -> Option<Interval> {
     let few: BTreeMap<u32, f64> = group.cell(kind, from)?.per_round(Metric::P50).collect();
     let many = group.cell(kind, to)?.per_round(Metric::P50);
     Interval::over(many.filter_map(|(round, ns)| Some(ns / few.get(&round)?)))

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Finding, over_rounds, quantity_spread};
+use crate::analysis::along::{Along, Place};
 use crate::analysis::group::Group;
 use crate::analysis::interval::Interval;
 use crate::analysis::kind::Kind;
@@ -11,17 +12,20 @@ use crate::format::{self, Quantity};
 
 /// Peers from which on the slope is taken when it can be: below, fixed costs that start with the first peers (pools,
 /// helper threads, allocator arenas) would be charged to each peer.
-const PEERS_FROM: u32 = 64;
+const PEERS_FROM: u64 = 64;
 
 /// The slope is taken over at least this factor of peers, else noise of the resident set drowns it.
-const SPAN_MIN: u32 = 4;
+const SPAN_MIN: u64 = 4;
 
 /// The slope is taken over at least this many added peers: a resident set moves by tens of KiB of itself, which fewer
 /// peers would be charged with at a KiB or more each.
-const ADDED_MIN: u32 = 60;
+const ADDED_MIN: u64 = 60;
 
 pub(super) fn finding(group: &Group<'_>) -> Option<Finding> {
-    let (from, to) = span(&group.peers)?;
+    if group.along != Along::Peers {
+        return None;
+    }
+    let (from, to) = span(&group.places)?;
     let costs: Vec<String> = group
         .messengers()
         .filter_map(|kind| {
@@ -41,25 +45,25 @@ pub(super) fn finding(group: &Group<'_>) -> Option<Finding> {
         rule: format!(
             "Growth of the resident set of the side under test from {} to {}, divided by the peers added; median \
              and spread of the per-round figures.",
-            format::peers(from),
-            format::peers(to)
+            format::plural(from, "peer"),
+            format::plural(to, "peer")
         ),
     })
 }
 
 /// The peer counts between which the slope is taken.
-fn span(peers: &[u32]) -> Option<(u32, u32)> {
+fn span(peers: &[Place]) -> Option<(Place, Place)> {
     let to = *peers.last()?;
-    let wide = |from: &&u32| from.saturating_mul(SPAN_MIN) <= to && to - **from >= ADDED_MIN;
+    let wide = |from: &&u64| from.saturating_mul(SPAN_MIN) <= to && to - **from >= ADDED_MIN;
     let from = peers.iter().filter(|peers| **peers >= PEERS_FROM).find(wide);
     let from = from.or_else(|| peers.iter().find(wide))?;
     Some((*from, to))
 }
 
-fn slope(group: &Group<'_>, kind: &Kind, from: u32, to: u32) -> Option<Interval> {
+fn slope(group: &Group<'_>, kind: &Kind, from: Place, to: Place) -> Option<Interval> {
     let few: BTreeMap<u32, f64> = group.cell(kind, from)?.per_round(Metric::Rss).collect();
     let many = group.cell(kind, to)?.per_round(Metric::Rss);
-    let slopes = many.filter_map(|(round, rss)| Some((rss - few.get(&round)?) / f64::from(to - from)));
+    let slopes = many.filter_map(|(round, rss)| Some((rss - few.get(&round)?) / (to - from) as f64));
     Interval::over(slopes)
 }
 

@@ -1,6 +1,7 @@
 //! How many threads each messenger runs, as a law of the peer count where one fits.
 
 use super::Finding;
+use crate::analysis::along::Along;
 use crate::analysis::group::Group;
 use crate::analysis::metric::Metric;
 use crate::format;
@@ -13,12 +14,14 @@ const CONSTANT_SPREAD_MAX: f64 = 8.0;
 const SLOPE_ERROR_MAX: f64 = 0.1;
 
 pub(super) fn finding(group: &Group<'_>) -> Option<Finding> {
+    if group.along != Along::Peers {
+        return None;
+    }
     let laws: Vec<String> = group
         .messengers()
         .filter_map(|kind| {
             let series = group.series(kind, Metric::Threads);
-            let points: Vec<(f64, f64)> =
-                series.iter().map(|(peers, point)| (f64::from(*peers), point.value)).collect();
+            let points: Vec<(f64, f64)> = series.iter().map(|(peers, point)| (*peers as f64, point.value)).collect();
             Some(format!("{} {}", kind.label(), law(&points)?))
         })
         .collect();
