@@ -239,7 +239,7 @@ fn sample(random: &mut fastrand::Rng, round: u32, kind: &str, peers: u32, messag
             ctx_voluntary: switches as u64,
             ctx_involuntary: (switches * 0.03) as u64,
             threads_by_name: names.iter().map(named).collect(),
-            counters: BTreeMap::new(),
+            ..Probe::default()
         },
         load: Probe {
             threads: 6,

@@ -93,6 +93,7 @@ impl Meter {
             ctx_involuntary: usage.involuntary.saturating_sub(start.usage.involuntary),
             threads_by_name,
             counters,
+            counts: BTreeMap::new(),
         };
         Ok(Interval {
             elapsed_ns: u64::try_from((at - start.at).as_nanos())?,

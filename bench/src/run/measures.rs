@@ -17,9 +17,6 @@ const SIZE: u64 = 4096;
 /// work stays the same while peers grow.
 pub(super) const ACTIVE: u32 = 16;
 
-/// Requests in flight in all that find the ceiling: more than hide every wait on a round trip.
-const CEILING_IN_FLIGHT: u32 = 128;
-
 /// The measures that `args` ask for.
 ///
 /// # Errors
@@ -63,8 +60,8 @@ pub(super) fn with_ceilings(measures: Vec<Measure>) -> Vec<Measure> {
             all.push(Measure {
                 name: Some("The ceiling of the rates below".into()),
                 workload: Workload::PingPong,
-                depth: Some(CEILING_IN_FLIGHT),
-                active: CEILING_IN_FLIGHT,
+                // As many as at more peers, so that the ceiling of one peer is not the length of a round trip.
+                depth: measure.depth.or(Some(measure.active)),
                 shares: Vec::new(),
                 ceiling: None,
                 ..measure.clone()

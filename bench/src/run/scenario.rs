@@ -241,7 +241,7 @@ mod tests {
         let text =
             "about = \"\"\n[[measure]]\nworkload = \"under-load\"\npeers = [16]\nsizes = [64]\nshare = [50, \"90\"]";
         let measures = Scenario::parse("test", text).unwrap().measures;
-        assert_eq!((measures[0].workload, measures[0].active), (Workload::PingPong, 128));
+        assert_eq!((measures[0].workload, measures[0].depth), (Workload::PingPong, Some(ACTIVE)));
         assert_eq!((measures[1].ceiling, measures[1].shares.as_slice()), (Some(0), [50, 90].as_slice()));
     }
 

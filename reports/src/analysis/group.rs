@@ -71,6 +71,12 @@ impl Cell<'_> {
         Interval::over(values).map(|interval| interval.median)
     }
 
+    /// The median over the rounds in which `read` finds something.
+    pub(crate) fn median_of_known(&self, read: impl Fn(&Sample) -> Option<f64>) -> Option<f64> {
+        let values = self.rounds.iter().filter_map(|measured| read(measured.sample));
+        Interval::over(values).map(|interval| interval.median)
+    }
+
     /// Round trips recorded in all rounds.
     pub(crate) fn recorded(&self) -> u64 {
         self.merged.as_ref().map_or(0, Histogram::len)

@@ -3,6 +3,8 @@
 //! A round is a fresh pair of processes, so the spread between rounds holds what the spread inside one process hides:
 //! placement on CPUs, memory layout, other load on the machine.
 
+use super::signed_rank;
+
 /// Chance that the interval holds the true median of rounds, from the round on where it can be asked for.
 const COVERAGE: f64 = 0.95;
 
@@ -16,6 +18,8 @@ pub(crate) enum Rule {
     Extremes,
     /// The narrowest pair of order statistics that holds the median with a chance of [`COVERAGE`].
     OrderStatistics,
+    /// The exact signed-rank bounds of ratios.
+    SignedRank,
 }
 
 /// The spread of a figure over rounds.
@@ -23,7 +27,7 @@ pub(crate) enum Rule {
 pub(crate) struct Interval {
     /// Lower end.
     pub(crate) low: f64,
-    /// Median over the rounds.
+    /// Median over the rounds; of ratios the estimate of Hodges and Lehmann.
     pub(crate) median: f64,
     /// Upper end.
     pub(crate) high: f64,
@@ -49,6 +53,18 @@ impl Interval {
         Some(Interval { low, median, high, rounds, rule: Rule::OrderStatistics })
     }
 
+    /// The interval of one ratio per round, from their logarithms; `None` without a round. Both figures of a ratio were
+    /// measured close together, so ratios scatter alike on both sides, and all pairs of rounds can speak.
+    pub(crate) fn of_ratios(ratios: impl IntoIterator<Item = f64>) -> Option<Interval> {
+        let ratios: Vec<f64> = ratios.into_iter().filter(|ratio| ratio.is_finite() && *ratio > 0.0).collect();
+        let logarithms: Vec<f64> = ratios.iter().map(|ratio| ratio.ln()).collect();
+        let Some(shift) = signed_rank::shift(&logarithms, (1.0 - COVERAGE) / 2.0) else {
+            return Interval::over(ratios);
+        };
+        let (low, median, high) = (shift.low.exp(), shift.estimate.exp(), shift.high.exp());
+        Some(Interval { low, median, high, rounds: ratios.len(), rule: Rule::SignedRank })
+    }
+
     /// Whether both intervals share a value.
     pub(crate) fn overlaps(&self, other: &Interval) -> bool {
         self.low <= other.high && other.low <= self.high
@@ -57,6 +73,14 @@ impl Interval {
     /// Whether it holds `value`.
     pub(crate) fn holds(&self, value: f64) -> bool {
         (self.low..=self.high).contains(&value)
+    }
+
+    /// What the interval of a ratio is, in words.
+    pub(crate) fn describe_ratio(rounds: usize) -> String {
+        match rounds {
+            n if n < signed_rank::PAIRS_MIN => Interval::describe(n),
+            n => format!("95 % signed-rank interval of {n} rounds"),
+        }
     }
 
     /// What the interval is, in words: `min–max of 3 rounds`.
@@ -90,6 +114,15 @@ fn trimmed(rounds: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ratios_of_enough_rounds_have_signed_rank_bounds_and_of_few_their_extremes() {
+        let interval = Interval::of_ratios([1.9, 2.1, 2.0, 1.95, 2.05, 2.0, 40.0]).unwrap();
+        assert_eq!(interval.rule, Rule::SignedRank);
+        assert!((interval.median - 2.0).abs() < 0.05 && interval.low > 1.89, "{interval:?}");
+        assert_eq!(Interval::of_ratios([1.0, 3.0]).unwrap().rule, Rule::Extremes);
+        assert_eq!(Interval::of_ratios([0.0, f64::NAN]), None);
+    }
 
     #[test]
     fn few_rounds_give_their_extremes() {

@@ -7,4 +7,5 @@ pub(crate) mod interval;
 pub(crate) mod kind;
 pub(crate) mod metric;
 pub(crate) mod ratio;
+pub(crate) mod signed_rank;
 pub(crate) mod warnings;

@@ -16,5 +16,5 @@ pub(crate) fn paired(group: &Group<'_>, of: &Kind, to: &Kind, place: Place, metr
     let of = group.cell(of, place)?;
     let to: BTreeMap<u32, f64> = group.cell(to, place)?.comparable(metric).collect();
     let pairs = of.comparable(metric).filter_map(|(round, value)| Some(value / to.get(&round)?));
-    Interval::over(pairs)
+    Interval::of_ratios(pairs)
 }

@@ -44,7 +44,10 @@ pub(super) fn mark(sections: &mut [Section]) {
             figure.table.note = Some(note);
         }
         section.ratios.iter_mut().for_each(|table| table.note = Some(TIMES));
-        section.details.iter_mut().for_each(|table| table.note = Some(COUNTS));
+        let counts = section.details.iter_mut().chain(&mut section.counts);
+        counts.for_each(|table| table.note = Some(COUNTS));
+        section.offers.iter_mut().for_each(|table| table.note = Some(TIMES));
+        section.neighbours.iter_mut().for_each(|table| table.note = Some(TIMES));
     }
 }
 

@@ -1,8 +1,11 @@
 //! A record as one self-contained HTML page.
 
+mod counts;
 mod curve;
 mod emulation;
 mod figure;
+mod glance;
+mod neighbours;
 mod offers;
 mod provenance;
 mod section;
@@ -66,6 +69,7 @@ struct Page<'a> {
     elapsed: String,
     interval: String,
     rounds: usize,
+    glance: Option<glance::Glance<'a>>,
     warnings: Vec<Warning>,
     findings: Vec<Findings<'a>>,
     rules: Vec<&'a str>,
@@ -98,6 +102,7 @@ pub fn render(run: &Run) -> Result<String, PageError> {
     }
     let rounds = groups.iter().map(Group::rounds).max().unwrap_or(0);
     let (findings, rules) = findings(&sections);
+    let glance = glance::new(&groups, &sections).map_err(|error| draw(&error))?;
     let page = Page {
         run,
         note: emulated.then_some(emulation::TIMES),
@@ -106,6 +111,7 @@ pub fn render(run: &Run) -> Result<String, PageError> {
         elapsed: provenance::duration(run.elapsed_s),
         interval: Interval::describe(rounds),
         rounds,
+        glance,
         warnings,
         findings,
         rules,

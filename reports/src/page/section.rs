@@ -1,8 +1,8 @@
 //! The part of the page for one group.
 
 use super::figure::Figure;
-use super::offers;
 use super::table::{self, Table};
+use super::{counts, neighbours, offers};
 use crate::analysis::along::{Along, Place};
 use crate::analysis::findings::{self, Finding};
 use crate::analysis::group::Group;
@@ -40,6 +40,10 @@ pub(super) struct Section {
     pub(super) curves: Vec<Figure>,
     /// What was offered at a fixed rate, and what became of it.
     pub(super) offers: Option<Table>,
+    /// What a message costs, counted.
+    pub(super) counts: Vec<Table>,
+    /// What the neighbour did.
+    pub(super) neighbours: Option<Table>,
     /// Ratios to the floors.
     pub(super) ratios: Vec<Table>,
     /// Threads by name, and the messengers' own counters.
@@ -81,6 +85,8 @@ impl Section {
             figures,
             curves,
             offers: offers::table(group),
+            counts: counts::tables(group),
+            neighbours: neighbours::table(group),
             ratios: table::of_ratios(group),
             details: threads.into_iter().chain(counters).collect(),
             id,

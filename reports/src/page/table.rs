@@ -150,9 +150,9 @@ fn ratios_to(group: &Group<'_>, floor: &Kind, kinds: Vec<&Kind>) -> Option<Table
     });
     Some(Table {
         caption: format!(
-            "Ratio to {} in the same round: median of the rounds, and in brackets the {}.",
+            "Ratio to {} in the same round, and in brackets the {}.",
             floor.label(),
-            Interval::describe(group.rounds())
+            Interval::describe_ratio(group.rounds())
         ),
         rows_are: group.along.heading(),
         columns: columns.collect(),

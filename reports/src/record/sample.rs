@@ -166,6 +166,9 @@ pub struct Probe {
     pub threads_by_name: BTreeMap<String, u64>,
     /// The messenger's own counters at the end (`msgr_recv_messages`, ...); empty for the floor.
     pub counters: BTreeMap<String, u64>,
+    /// By how much each of them grew over the measured interval; empty in records that do not say.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub counts: BTreeMap<String, u64>,
 }
 
 /// Heap traffic of one process over the measured interval.

@@ -53,7 +53,8 @@ fn finding(group: &Group<'_>, place: Place, metric: Metric) -> Option<Finding> {
             over_rounds(group)
         ),
         rule: format!(
-            "Median of the per-round ratios to the bare-TCP floor measured in the same round; percentiles with fewer \
+            "Hodges-Lehmann estimate (up to five rounds: median) of the per-round ratios to the bare-TCP floor measured in the \
+             same round; percentiles with fewer \
              than {TAIL_VALUES_MIN} values beyond them are left out."
         ),
     })

@@ -60,7 +60,7 @@ fn same_load(group: &Group<'_>, from: Place, to: Place) -> bool {
 fn growth(group: &Group<'_>, kind: &Kind, from: Place, to: Place) -> Option<Interval> {
     let few: BTreeMap<u32, f64> = group.cell(kind, from)?.per_round(Metric::P50).collect();
     let many = group.cell(kind, to)?.per_round(Metric::P50);
-    Interval::over(many.filter_map(|(round, ns)| Some(ns / few.get(&round)?)))
+    Interval::of_ratios(many.filter_map(|(round, ns)| Some(ns / few.get(&round)?)))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod contest;
 mod floor;
 mod growth;
 mod memory;
+mod neighbour;
 mod threads;
 
 use super::group::{Cell, Group};
@@ -39,6 +40,7 @@ pub(crate) fn of(group: &Group<'_>) -> Vec<Finding> {
     findings.extend(threads::finding(group));
     findings.extend(memory::finding(group));
     findings.extend(floor::findings(group));
+    findings.extend(neighbour::findings(group));
     findings.extend(contest::findings(group));
     findings.extend(growth::finding(group));
     findings.extend(allocations::finding(group));
