@@ -34,6 +34,10 @@ enum Verb {
     Load(LoadArgs),
     /// Draw the page of a record again.
     Report(ReportArgs),
+    /// Say what changed between two records, and draw it: figures as ratios to the floor, with their intervals.
+    Compare(CompareArgs),
+    /// List the saved runs below a directory, as a page.
+    Index(IndexArgs),
     /// Say which limits of this host cap the number of peers, and at how many.
     Doctor,
     /// Compare the messengers' speed at one peer with the bars they are held to.
@@ -62,6 +66,8 @@ impl Cli {
             Verb::Serve(args) => serve::serve(args),
             Verb::Load(args) => load::load(args),
             Verb::Report(args) => report::report(args),
+            Verb::Compare(args) => report::compare(args),
+            Verb::Index(args) => report::index(args),
             Verb::Doctor => doctor::doctor(),
             Verb::Speed(args) => speed::speed(args),
             Verb::Soak(args) => trials::soak(args),
@@ -303,6 +309,28 @@ pub(crate) struct ReportArgs {
     /// Directory for index.html [default: that of the record]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+}
+
+/// `msgr-bench compare`.
+#[derive(Debug, Args)]
+pub(crate) struct CompareArgs {
+    /// The record of the earlier run, or its directory
+    #[arg(value_name = "A")]
+    pub(crate) before: PathBuf,
+    /// The record of the later run, or its directory
+    #[arg(value_name = "B")]
+    pub(crate) after: PathBuf,
+    /// Directory for compare.html
+    #[arg(long, value_name = "DIR", default_value = "out")]
+    pub(crate) out: PathBuf,
+}
+
+/// `msgr-bench index`.
+#[derive(Debug, Args)]
+pub(crate) struct IndexArgs {
+    /// Where the runs are, each in a directory of its own (`run --out DIR/NAME`); runs.html is written there
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: PathBuf,
 }
 
 /// `msgr-bench speed`.

@@ -118,6 +118,12 @@ pub(crate) fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
 }
 
+/// A change as per cent, with its sign: `+2.5 %`.
+pub(crate) fn signed_percent(share: f64) -> String {
+    let sign = if share < 0.0 { "−" } else { "+" };
+    format!("{sign}{}", percent(share.abs()))
+}
+
 /// A payload size: `64 B`, `4 KiB`.
 pub(crate) fn size(bytes: u64) -> String {
     Quantity::Bytes.show(bytes as f64)

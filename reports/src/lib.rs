@@ -13,3 +13,5 @@ pub mod page;
 pub mod record;
 #[cfg(test)]
 mod testing;
+
+pub use analysis::compare::{Change, Comparison, Pair, compare};

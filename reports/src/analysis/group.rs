@@ -8,6 +8,7 @@ use super::along::{Along, Place};
 use super::interval::Interval;
 use super::kind::Kind;
 use super::metric::{Metric, quantile_of};
+use crate::format;
 use crate::record::{Run, Sample, Workload, merge};
 
 /// One figure of one cell: the point to draw and its spread.
@@ -202,6 +203,22 @@ impl<'a> Group<'a> {
     pub(crate) fn row(&self, place: Place) -> String {
         let row = self.along.row(place);
         self.share(place).map_or(row.clone(), |percent| format!("{row} ({percent} %)"))
+    }
+
+    /// Its heading: `Ping-pong of 4 KiB requests`.
+    pub(crate) fn title(&self) -> String {
+        let size = if self.along == Along::Size { String::new() } else { format!("{} ", format::size(self.sizes[0])) };
+        let what = match self.workload {
+            Workload::PingPong => format!("Ping-pong of {size}requests"),
+            Workload::UnderLoad if self.along == Along::Rate => format!("{size}requests at fixed rates"),
+            Workload::UnderLoad => format!("{size}requests at a fixed rate"),
+            Workload::Stream => format!("Stream of {size}messages"),
+        };
+        let what = match self.along {
+            Along::Peers => what,
+            Along::Size | Along::Rate | Along::Beside(_) => format!("{what}, {}", format::peers(self.peers[0])),
+        };
+        self.name.map_or_else(|| format::capital(&what), |name| format!("{name}: {what}"))
     }
 
     /// The messengers without the floor.

@@ -1,6 +1,7 @@
 //! From samples to points, intervals, ratios and sentences. Nothing here draws.
 
 pub(crate) mod along;
+pub(crate) mod compare;
 pub(crate) mod findings;
 pub(crate) mod group;
 pub(crate) mod interval;

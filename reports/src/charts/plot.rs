@@ -7,9 +7,11 @@ use super::canvas::{Anchor, Canvas, DrawError, scaled};
 use super::ink::Ink;
 use crate::analysis::kind::Slot;
 
-// All lengths are in CSS pixels at the size at which a figure is drawn in three columns.
-const WIDTH: f64 = 400.0;
-const HEIGHT: f64 = 256.0;
+// All lengths are in CSS pixels at the size at which a figure is drawn.
+/// Width and height of a figure, as large as it is in three columns.
+const USUAL: Size = Size { width: 400.0, height: 256.0 };
+/// The same of a small one, in five columns: text is as large as in the others.
+const SMALL: Size = Size { width: 262.0, height: 190.0 };
 const TOP: f64 = 26.0;
 const BOTTOM: f64 = 44.0;
 /// Room for the names beside the lines.
@@ -19,6 +21,8 @@ const RIGHT: f64 = 14.0;
 const FONT: f64 = 11.5;
 /// Width of a digit, for the room that tick labels need.
 const DIGIT: f64 = 6.6;
+/// Least room between two tick labels.
+const LABEL_GAP: f64 = 3.0;
 /// Names of lines closer than this would overlap.
 const NAME_GAP: f64 = 14.0;
 const MARKER: f64 = 4.0;
@@ -70,6 +74,13 @@ pub(crate) struct Plot {
     pub(crate) series: Vec<Series>,
 }
 
+/// Width and height.
+#[derive(Clone, Copy)]
+struct Size {
+    width: f64,
+    height: f64,
+}
+
 /// What those hear who cannot see a figure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Caption {
@@ -85,6 +96,7 @@ pub(crate) struct Caption {
 #[derive(Clone, Copy)]
 struct Frame<'a> {
     plot: &'a Plot,
+    size: Size,
     left: f64,
     right: f64,
 }
@@ -103,7 +115,11 @@ impl<'a> Frame<'a> {
     }
 
     fn y(&self, value: f64) -> f64 {
-        HEIGHT - BOTTOM - self.plot.y.at(value) * (HEIGHT - BOTTOM - TOP)
+        self.bottom() - self.plot.y.at(value) * (self.bottom() - TOP)
+    }
+
+    fn bottom(&self) -> f64 {
+        self.size.height - BOTTOM
     }
 
     fn point(&self, (x, y): (f64, f64)) -> (f64, f64) {
@@ -118,14 +134,28 @@ impl Plot {
     ///
     /// When the plotting library fails.
     pub(crate) fn draw(&self, caption: &Caption) -> Result<String, DrawError> {
+        self.draw_at(USUAL, caption)
+    }
+
+    /// Draws it small.
+    ///
+    /// # Errors
+    ///
+    /// When the plotting library fails.
+    pub(crate) fn draw_small(&self, caption: &Caption) -> Result<String, DrawError> {
+        self.draw_at(SMALL, caption)
+    }
+
+    fn draw_at(&self, size: Size, caption: &Caption) -> Result<String, DrawError> {
         let widest = self.y.ticks.iter().map(|tick| tick.label.chars().count()).max().unwrap_or(1);
         let named = self.series.iter().any(|series| series.named);
         let frame = Frame {
             plot: self,
+            size,
             left: (widest as f64 * DIGIT + 12.0).max(30.0),
-            right: WIDTH - if named { NAMES } else { RIGHT },
+            right: size.width - if named { NAMES } else { RIGHT },
         };
-        let mut elements = Canvas::draw(WIDTH, HEIGHT, |canvas| {
+        let mut elements = Canvas::draw(size.width, size.height, |canvas| {
             self.draw_axes(canvas, &frame)?;
             for (i, series) in self.series.iter().enumerate().rev() {
                 draw_series(canvas, &frame.of_series(i), series)?;
@@ -146,7 +176,7 @@ impl Plot {
                 scaled(POINTER)
             );
         }
-        let (width, height) = (scaled(WIDTH), scaled(HEIGHT));
+        let (width, height) = (scaled(size.width), scaled(size.height));
         let Caption { id, title, description } = caption;
         Ok(format!(
             "<svg class=\"plot\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-labelledby=\"{id}-t {id}-d\">\n\
@@ -158,21 +188,27 @@ impl Plot {
 
     fn draw_axes(&self, canvas: &Canvas<'_>, frame: &Frame<'_>) -> Result<(), DrawError> {
         let (left, right) = (frame.left, frame.right);
-        let (top, bottom) = (TOP, HEIGHT - BOTTOM);
+        let (top, bottom) = (TOP, frame.bottom());
         canvas.text(&self.y.title, (2.0, 9.0), Anchor::Start, FONT, Ink::Text)?;
         for tick in &self.y.ticks {
             let y = bottom - tick.at * (bottom - top);
             canvas.line([(left, y), (right, y)], Ink::Grid, 1.0)?;
             canvas.text(&tick.label, (left - 7.0, y), Anchor::End, FONT, Ink::Text)?;
         }
-        for tick in &self.x.ticks {
+        // From the right, since the largest place says most: a label that would touch the one before is left out.
+        let mut taken = f64::INFINITY;
+        for tick in self.x.ticks.iter().rev() {
             let x = left + tick.at * (right - left);
             canvas.line([(x, bottom), (x, bottom + 4.0)], Ink::Axis, 1.0)?;
-            canvas.text(&tick.label, (x, bottom + 7.0), Anchor::Below, FONT, Ink::Text)?;
+            let half = tick.label.chars().count() as f64 * DIGIT / 2.0;
+            if x + half < taken {
+                canvas.text(&tick.label, (x, bottom + 7.0), Anchor::Below, FONT, Ink::Text)?;
+                taken = x - half - LABEL_GAP;
+            }
         }
         canvas.line([(left, bottom), (right, bottom)], Ink::Axis, 1.0)?;
         let middle = (left + right) / 2.0;
-        canvas.text(&self.x.title, (middle, HEIGHT - 16.0), Anchor::Below, FONT, Ink::Text)
+        canvas.text(&self.x.title, (middle, frame.size.height - 16.0), Anchor::Below, FONT, Ink::Text)
     }
 
     /// Writes each line's name beside its end, moved apart where they would overlap.
@@ -189,7 +225,7 @@ impl Plot {
             .collect();
         names.sort_by(|(one, _), (two, _)| one.total_cmp(two));
         let wanted: Vec<f64> = names.iter().map(|(y, _)| *y).collect();
-        for (y, (_, series)) in spread(&wanted, TOP, HEIGHT - BOTTOM).into_iter().zip(&names) {
+        for (y, (_, series)) in spread(&wanted, TOP, frame.bottom()).into_iter().zip(&names) {
             let at = (frame.right + 9.0, y);
             canvas.text(&short(&series.name), at, Anchor::Start, FONT, Ink::Name(series.slot))?;
         }

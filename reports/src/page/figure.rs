@@ -34,34 +34,8 @@ impl Figure {
     ///
     /// When the plot cannot be drawn.
     pub(super) fn new(group: &Group<'_>, metric: Metric, section: &str) -> Result<Option<Figure>, DrawError> {
-        let lines: Vec<(&Kind, Vec<(Place, Point)>)> = group
-            .kinds
-            .iter()
-            .map(|kind| (kind, group.series(kind, metric)))
-            .filter(|(_, points)| !points.is_empty())
-            .collect();
-        let all = || lines.iter().flat_map(|(_, points)| points.iter().map(|(_, point)| point));
-        let Some(middle) = Interval::over(all().map(|point| point.value)) else {
-            return Ok(None);
-        };
-        let unit = metric.quantity().unit_for(middle.median);
-        let values = all().flat_map(|point| [point.value, point.interval.low, point.interval.high]);
-        let y = Axis::values(&axis_name(metric, unit), values.map(|value| value / unit.factor));
-        let plot = match group.places.as_slice() {
-            // A line needs two places; one place compares messengers side by side.
-            [only] => side_by_side(group, &lines, *only, metric, unit, y),
-            _ => Plot {
-                x: axis(group),
-                y,
-                series: lines.iter().map(|(kind, points)| series(group, kind, points, metric, unit)).collect(),
-            },
-        };
         let id = format!("{section}-{}", metric.slug());
-        let caption = Caption {
-            id: id.clone(),
-            title: format!("{} against {}", metric.title(), group.along.against()),
-            description: describe(group.along, &lines, metric),
-        };
+        let Some((plot, caption, unit)) = plot(group, metric, &id) else { return Ok(None) };
         Ok(Some(Figure {
             id,
             metric: Some(metric),
@@ -72,6 +46,36 @@ impl Figure {
             table: table::of_metric(group, metric, unit),
         }))
     }
+}
+
+/// The plot of a metric, what it is called and the unit of its figures; `None` when no sample has it.
+pub(super) fn plot(group: &Group<'_>, metric: Metric, id: &str) -> Option<(Plot, Caption, Unit)> {
+    let lines: Vec<(&Kind, Vec<(Place, Point)>)> = group
+        .kinds
+        .iter()
+        .map(|kind| (kind, group.series(kind, metric)))
+        .filter(|(_, points)| !points.is_empty())
+        .collect();
+    let all = || lines.iter().flat_map(|(_, points)| points.iter().map(|(_, point)| point));
+    let middle = Interval::over(all().map(|point| point.value))?;
+    let unit = metric.quantity().unit_for(middle.median);
+    let values = all().flat_map(|point| [point.value, point.interval.low, point.interval.high]);
+    let y = Axis::values(&axis_name(metric, unit), values.map(|value| value / unit.factor));
+    let plot = match group.places.as_slice() {
+        // A line needs two places; one place compares messengers side by side.
+        [only] => side_by_side(group, &lines, *only, metric, unit, y),
+        _ => Plot {
+            x: axis(group),
+            y,
+            series: lines.iter().map(|(kind, points)| series(group, kind, points, metric, unit)).collect(),
+        },
+    };
+    let caption = Caption {
+        id: id.to_string(),
+        title: format!("{} against {}", metric.title(), group.along.against()),
+        description: describe(group.along, &lines, metric),
+    };
+    Some((plot, caption, unit))
 }
 
 /// The horizontal axis of a group.

@@ -6,7 +6,7 @@ use crate::analysis::group::Group;
 use crate::analysis::metric::Metric;
 use crate::charts::DrawError;
 
-use super::figure::Figure;
+use super::figure;
 use super::section::{Legend, Section};
 
 /// What is shown at a glance.
@@ -20,7 +20,7 @@ pub(super) struct Small {
     /// Identifier of the figure that it leads to.
     pub(super) leads_to: String,
     /// Heading.
-    pub(super) title: String,
+    pub(super) title: &'static str,
     /// The plot.
     pub(super) svg: String,
 }
@@ -47,9 +47,9 @@ pub(super) fn new<'a>(groups: &[Group<'_>], sections: &'a [Section]) -> Result<O
     };
     let mut figures = Vec::new();
     for metric in METRICS {
-        if let Some(figure) = Figure::new(group, metric, "glance")? {
+        if let Some((plot, caption, _)) = figure::plot(group, metric, &format!("glance-{}", metric.slug())) {
             let leads_to = format!("{}-{}", section.id, metric.slug());
-            figures.push(Small { leads_to, title: figure.title, svg: figure.svg });
+            figures.push(Small { leads_to, title: metric.title(), svg: plot.draw_small(&caption)? });
         }
     }
     Ok(Some(Glance { of: &section.title, legend: &section.legend, figures }))

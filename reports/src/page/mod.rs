@@ -1,10 +1,12 @@
 //! A record as one self-contained HTML page.
 
+mod comparison;
 mod counts;
 mod curve;
 mod emulation;
 mod figure;
 mod glance;
+mod index;
 mod neighbours;
 mod offers;
 mod provenance;
@@ -24,6 +26,9 @@ use crate::format;
 use crate::record::{Run, Warning, write_atomically};
 use provenance::{Fact, TAKEN_COLUMNS, Taken};
 use section::Section;
+
+pub use comparison::{COMPARISON_NAME, write_comparison};
+pub use index::{INDEX_NAME, Saved, write_index};
 
 /// Name of the page within its directory.
 pub const FILE_NAME: &str = "index.html";
@@ -131,8 +136,12 @@ pub fn render(run: &Run) -> Result<String, PageError> {
 ///
 /// [`PageError::Write`] when the directory or the file cannot be written; else as [`render`].
 pub fn write_page(run: &Run, dir: &Path) -> Result<PathBuf, PageError> {
-    let page = render(run)?;
-    let path = dir.join(FILE_NAME);
+    write(&render(run)?, dir, FILE_NAME)
+}
+
+/// Writes a page called `name` into `dir`, which is made when missing.
+fn write(page: &str, dir: &Path, name: &str) -> Result<PathBuf, PageError> {
+    let path = dir.join(name);
     std::fs::create_dir_all(dir)
         .and_then(|()| write_atomically(&path, |out| out.write_all(page.as_bytes())))
         .map_err(|source| PageError::Write { path: path.clone(), source })?;

@@ -78,7 +78,7 @@ impl Section {
         let counters =
             table::of_names(group, "Counters of the messenger under test", "counter", |s| &s.server.counters);
         Ok(Section {
-            title: title(group),
+            title: group.title(),
             lead: lead(group),
             legend,
             findings: findings::of(group),
@@ -119,22 +119,6 @@ fn slug(group: &Group<'_>) -> String {
     let peers = if group.along == Along::Peers { String::new() } else { format!("-{}", group.peers[0]) };
     let measure = if group.measure == 0 { String::new() } else { format!("-{}", group.measure + 1) };
     format!("{workload}-{size}{peers}{measure}")
-}
-
-/// `Ping-pong of 4 KiB requests`.
-fn title(group: &Group<'_>) -> String {
-    let size = if group.along == Along::Size { String::new() } else { format!("{} ", format::size(group.sizes[0])) };
-    let what = match group.workload {
-        Workload::PingPong => format!("Ping-pong of {size}requests"),
-        Workload::UnderLoad if group.along == Along::Rate => format!("{size}requests at fixed rates"),
-        Workload::UnderLoad => format!("{size}requests at a fixed rate"),
-        Workload::Stream => format!("Stream of {size}messages"),
-    };
-    let what = match group.along {
-        Along::Peers => what,
-        Along::Size | Along::Rate | Along::Beside(_) => format!("{what}, {}", format::peers(group.peers[0])),
-    };
-    group.name.map_or_else(|| format::capital(&what), |name| format!("{name}: {what}"))
 }
 
 /// What was sent, with how much in flight and by whom, as the samples say it.
