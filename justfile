@@ -81,9 +81,10 @@ micro *options:
 interop: setup
     cargo test --locked --package msgr-conformance --package msgr-simple --package msgr-async --test interop_with_ceph_mon -- --nocapture
 
-# The system packages that test suites need: a browser to open the page in, a Ceph monitor to talk to.
+# What test suites need: a browser to open the pages in, axe-core to look for barriers in them, a Ceph monitor to talk to.
 setup:
     .ci/packages chromium ceph-mon ceph-common
+    .ci/axe
 
 # A picture of a page, as the README shows it.
 screenshot page="out/index.html" picture="docs/report.png": setup

@@ -1,6 +1,7 @@
-//! The page in a real browser: it loads without a console message and without asking the network for anything.
+//! The pages in a real browser: they load without a console message and without asking the network for anything, and axe-core
+//! finds nothing in their way that keeps people out.
 //!
-//! Needs Chromium; without it the test says so and passes, except with CI=true.
+//! Needs Chromium, and axe-core where `.ci/axe` puts it; without them the tests say so and pass, except with CI=true.
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
@@ -52,7 +53,11 @@ struct Visit {
     requests: Vec<String>,
 }
 
-fn visit(browser: &str, page: &Path) -> Visit {
+/// The colours that a reader prefers, as the browser's setting for them.
+const LIGHT: &str = "--blink-settings=preferredColorScheme=1";
+const DARK: &str = "--blink-settings=preferredColorScheme=0";
+
+fn visit(browser: &str, page: &Path, colours: &str) -> Visit {
     let profile = tempfile::tempdir().unwrap();
     let (port, requests) = network();
     let output = Command::new(browser)
@@ -60,7 +65,7 @@ fn visit(browser: &str, page: &Path) -> Visit {
         .args(["--disable-background-networking", "--disable-component-update", "--enable-logging=stderr"])
         .arg(format!("--user-data-dir={}", profile.path().display()))
         .arg(format!("--proxy-server=http://127.0.0.1:{port}"))
-        .args(["--proxy-bypass-list=<-loopback>", "--dump-dom"])
+        .args(["--proxy-bypass-list=<-loopback>", "--dump-dom", "--virtual-time-budget=60000", colours])
         .arg(format!("file://{}", page.display()))
         .output()
         .unwrap();
@@ -74,12 +79,16 @@ fn visit(browser: &str, page: &Path) -> Visit {
     }
 }
 
+fn fixture() -> Run {
+    Run::load(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/run.v1.json"))).unwrap()
+}
+
 #[test]
 fn the_page_opens_in_chromium_without_console_message_or_network_request() {
     let Some(browser) = browser() else { return };
-    let run = Run::load(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/run.v1.json"))).unwrap();
+    let run = fixture();
     let dir = tempfile::tempdir().unwrap();
-    let visit = visit(browser, &page::write_page(&run, dir.path()).unwrap());
+    let visit = visit(browser, &page::write_page(&run, dir.path()).unwrap(), LIGHT);
     assert!(visit.dom.contains("<svg"), "the page has no plot:\n{}", visit.dom);
     assert!(visit.console.is_empty(), "{:#?}", visit.console);
     assert!(visit.requests.is_empty(), "{:#?}", visit.requests);
@@ -91,7 +100,65 @@ fn a_page_that_complains_and_asks_the_network_is_noticed() {
     let dir = tempfile::tempdir().unwrap();
     let page = dir.path().join("bad.html");
     fs::write(&page, "<img src='http://pictures.test/x.png'><script>console.error('no')</script>").unwrap();
-    let visit = visit(browser, &page);
+    let visit = visit(browser, &page, LIGHT);
     assert!(visit.console.iter().any(|line| line.contains("no")), "{:#?}", visit.console);
     assert!(visit.requests.iter().any(|line| line.contains("pictures.test")), "{:#?}", visit.requests);
+}
+
+/// axe-core, which `.ci/axe` fetches.
+fn axe() -> Option<String> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/axe/node_modules/axe-core/axe.min.js");
+    let script = fs::read_to_string(path).ok();
+    if script.is_none() {
+        assert!(std::env::var("CI").is_err(), "CI has no axe-core: run .ci/axe");
+        eprintln!("skipped: no axe-core here (.ci/axe fetches it)");
+    }
+    script
+}
+
+/// What axe-core finds serious or critical on a page whose tables are all open.
+fn barriers(browser: &str, axe: &str, page: &Path, colours: &str) -> Vec<String> {
+    let look = "for (const it of document.querySelectorAll('details')) it.open = true;
+        axe.run().then(found => {
+            const grave = found.violations.filter(it => it.impact === 'serious' || it.impact === 'critical');
+            for (const it of grave) console.error('BARRIER ' + it.id + ' ' + it.nodes[0].target + ' ' + it.nodes.length);
+            console.error('LOOKED ' + found.passes.length);
+        });";
+    // A copy of the page with the checker in it: the page itself has no script.
+    let checked = page.with_extension("checked.html");
+    let axe = axe.replace("</script", "<\\/script");
+    let text = fs::read_to_string(page).unwrap();
+    fs::write(&checked, format!("{text}<script>{axe}</script><script>{look}</script>")).unwrap();
+    let visit = visit(browser, &checked, colours);
+    assert!(visit.console.iter().any(|line| line.contains("LOOKED")), "axe-core did not run: {:#?}", visit.console);
+    visit.console.into_iter().filter(|line| line.contains("BARRIER")).collect()
+}
+
+#[test]
+fn no_page_keeps_anybody_out_in_light_or_in_dark() {
+    let (Some(browser), Some(axe)) = (browser(), axe()) else { return };
+    let run = fixture();
+    let dir = tempfile::tempdir().unwrap();
+    let pages = [
+        page::write_page(&run, dir.path()).unwrap(),
+        page::write_comparison(&run, &run, dir.path()).unwrap(),
+        page::write_index(&[page::Saved { dir: "run".into(), run }], vec!["one is damaged".into()], dir.path())
+            .unwrap(),
+    ];
+    for page in &pages {
+        for colours in [LIGHT, DARK] {
+            let found = barriers(browser, &axe, page, colours);
+            assert!(found.is_empty(), "{} {colours}: {found:#?}", page.display());
+        }
+    }
+}
+
+#[test]
+fn a_page_that_keeps_people_out_is_noticed() {
+    let (Some(browser), Some(axe)) = (browser(), axe()) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let page = dir.path().join("bad.html");
+    fs::write(&page, "<html lang=en><title>t</title><p style='color:#ccc;background:#fff'>pale</p>").unwrap();
+    let found = barriers(browser, &axe, &page, LIGHT);
+    assert!(found.iter().any(|line| line.contains("color-contrast")), "{found:#?}");
 }
