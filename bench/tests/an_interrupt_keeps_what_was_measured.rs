@@ -38,6 +38,19 @@ fn a_run_that_is_killed_leaves_a_partial_record_and_its_children_end() {
 }
 
 #[test]
+fn a_run_that_is_killed_at_any_moment_leaves_a_readable_record() {
+    // Within the first samples, between them, and while the record is written: 25 moments over half a second.
+    for moment in 0..25 {
+        let dir = tempfile::tempdir().unwrap();
+        let run = Running::start(&format!("{ENDLESS} --out {}", dir.path().display()), false, (MARK, "any"));
+        wait_for("the record", || dir.path().join("run.json").exists());
+        std::thread::sleep(std::time::Duration::from_millis(moment * 20));
+        drop(run);
+        assert!(record(dir.path()).partial, "killed after {} ms", moment * 20);
+    }
+}
+
+#[test]
 fn a_load_by_hand_that_is_interrupted_records_the_time_it_had() {
     let dir = tempfile::tempdir().unwrap();
     let serve = "serve --messenger tcp --bind 127.0.0.1:0 --control 127.0.0.1:0";

@@ -10,7 +10,7 @@ use support::{bench, fails, free, succeeds, taken};
 
 #[test]
 fn help_is_no_error_and_a_missing_verb_is_one() {
-    for verb in ["", "run", "serve", "load", "report", "doctor", "speed"] {
+    for verb in ["", "run", "serve", "load", "report", "compare", "index", "doctor", "speed"] {
         assert!(succeeds(&format!("{verb} --help")).contains("Usage"), "{verb}");
     }
     fails("", 2, &["Usage"]);
@@ -94,13 +94,44 @@ fn a_broken_record_names_the_file_and_its_fault() {
     let path = dir.path().join("run.json");
     let report = || format!("report {}", path.display());
     fails(&report(), 2, &["cannot read", "run.json"]);
-    for (text, fault) in
-        [("{\"schema\": \"msgr.r", "cut short"), ("hello", "not JSON"), ("{\"a\": 1}", "no run record")]
-    {
+    for (text, fault) in [
+        ("{\"schema\": \"msgr.r", "cut short"),
+        ("hello", "not JSON"),
+        ("{\"a\": 1}", "no run record"),
+        ("{\"schema\": \"msgr.run.v9\"}", "draw it with the msgr-bench that wrote it"),
+        ("{\"schema\": \"msgr.run.v1\"}", "does not follow"),
+    ] {
         fs::File::create(&path).unwrap().write_all(text.as_bytes()).unwrap();
         fails(&report(), 2, &[fault, "run.json"]);
+        fails(&format!("compare {0} {0}", path.display()), 2, &[fault, "run.json"]);
     }
     assert!(!dir.path().join("index.html").exists());
+}
+
+#[test]
+fn an_index_leaves_out_what_cannot_be_read_and_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    fails(&format!("index {}", dir.path().display()), 2, &["no run.json below", "run --out DIR/NAME"]);
+    for name in ["good", "damaged"] {
+        fs::create_dir(dir.path().join(name)).unwrap();
+    }
+    fs::write(dir.path().join("damaged/run.json"), "hello").unwrap();
+    let good = dir.path().join("good").display().to_string();
+    succeeds(&format!("run --messengers tcp --peers 1 --rounds 1 --duration 20ms --warmup 0s --out {good}"));
+    succeeds(&format!("index {}", dir.path().display()));
+    let page = fs::read_to_string(dir.path().join("runs.html")).unwrap();
+    assert!(page.contains("good/index.html") && page.contains("damaged/run.json is not JSON"));
+}
+
+#[test]
+fn a_scenario_that_is_unknown_or_wrong_says_what_would_be_right() {
+    fails("run --scenario latencies", 2, &["there is no scenario", "noisy-neighbour", "path of a file"]);
+    fails("run --scenario no/such.toml", 2, &["cannot read the scenario no/such.toml"]);
+    fails("run --scenario latency --peers 4", 2, &["cannot be used with"]);
+    fails("run --workload under-load --share 0", 2, &["percent of the ceiling"]);
+    let file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
+    fs::write(&file, "about = \"\"\n[[measure]]\nworkload = \"ping\"\npeers = [1]\nsizes = [64]\n").unwrap();
+    fails(&format!("run --scenario {}", file.path().display()), 2, &["[[measure]] 1: workload", "ping-pong"]);
 }
 
 #[test]

@@ -92,6 +92,8 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     if let (Err(words), true) = (perftest, run.taking.verbs.is_some()) {
         run.record.warn("no-verbs-floor", format!("Bare verbs were not measured: {words}."));
     }
+    // From here on there is a record, whenever this process ends.
+    run.record.save(&args.out)?;
     let interrupted = run.all(settings, &args.out)?;
     run.end(&args.out, interrupted)
 }
