@@ -8,7 +8,7 @@ use std::time::Duration;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 
-use super::{Backlog, CHUNK, Preamble, replies};
+use super::{Backlog, CHUNK, Preamble, replies, retry};
 use crate::serve::Tally;
 
 const LISTENER: Token = Token(usize::MAX);
@@ -62,11 +62,6 @@ pub(super) fn serve(first: TcpStream, listener: &TcpListener, sizes: Preamble, t
         }
     }
     listener.set_nonblocking(false)
-}
-
-/// An interrupted wait is no error.
-pub(super) fn retry(error: io::Error) -> io::Result<()> {
-    if error.kind() == ErrorKind::Interrupted { Ok(()) } else { Err(error) }
 }
 
 fn accept(poll: &Poll, listener: &TcpListener, peers: &mut Vec<Option<Peer>>) -> io::Result<usize> {

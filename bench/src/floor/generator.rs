@@ -3,24 +3,17 @@
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read};
 use std::net::TcpStream;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
-use rustix::time::{
-    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
-};
 
-use super::echo::retry;
-use super::{Backlog, CHUNK, LOOK_EVERY, Preamble};
-use crate::load::{Recorder, Schedule};
+use super::{Backlog, CHUNK, Clock, LOOK_EVERY, Preamble, retry};
+use crate::load::Recorder;
 use crate::wire::payload;
 
 /// Events taken from the kernel at a time; more wait there for the next turn.
 const EVENTS: usize = 1024;
-
-/// The timer of an open loop; no peer has so high a number.
-const TIMER: Token = Token(usize::MAX);
 
 /// What is to be sent.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,23 +22,6 @@ pub(super) enum Work {
     InFlight(u32),
     /// So many requests are sent a second, whatever becomes of them.
     Rate(f64),
-}
-
-/// When an open loop sends, and what wakes it then.
-struct Clock {
-    schedule: Schedule,
-    timer: OwnedFd,
-}
-
-impl Clock {
-    fn start(recorder: &Recorder, rate: f64, poll: &Poll) -> io::Result<Clock> {
-        let schedule = Schedule::new(recorder.now(), rate);
-        let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
-        let interval = Timespec::try_from(schedule.interval()).map_err(|_| ErrorKind::InvalidInput)?;
-        timerfd_settime(&timer, TimerfdTimerFlags::empty(), &Itimerspec { it_interval: interval, it_value: interval })?;
-        poll.registry().register(&mut SourceFd(&timer.as_raw_fd()), TIMER, Interest::READABLE)?;
-        Ok(Clock { schedule, timer })
-    }
 }
 
 /// One connection.
@@ -88,13 +64,11 @@ pub(super) fn run(streams: Vec<TcpStream>, sizes: Preamble, work: Work, recorder
     let mut events = Events::with_capacity(EVENTS);
     while recorder.flowing() {
         poll.poll(&mut events, Some(LOOK_EVERY)).or_else(retry)?;
-        for event in events.iter().filter(|event| event.token() != TIMER) {
+        for event in events.iter().filter(|event| event.token() != Clock::TOKEN) {
             load.turn(&mut peers, event.token().0)?;
         }
         if let Some(clock) = &mut clock {
-            // What was due is known from the schedule; the timer is read so that it wakes again.
-            let _ = rustix::io::read(&clock.timer, &mut [0; 8]);
-            clock.schedule.catch_up(recorder, |slot, peer| {
+            clock.catch_up(recorder, |slot, peer| {
                 load.send(&mut peers, peer, slot);
                 Ok::<_, io::Error>(())
             })?;

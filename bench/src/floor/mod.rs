@@ -11,6 +11,7 @@
 //! with a [`Preamble`], from which on both sides know the size of everything.
 
 mod blocking;
+mod clock;
 mod echo;
 mod generator;
 mod load;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 use crate::parse::SIZE_MAX;
 
+pub(crate) use clock::Clock;
 pub(crate) use load::connect;
 pub(crate) use serve::Served;
 
@@ -136,6 +138,11 @@ impl Backlog {
         }
         Ok(true)
     }
+}
+
+/// An interrupted wait is no error.
+pub(crate) fn retry(error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::Interrupted { Ok(()) } else { Err(error) }
 }
 
 /// Replies one after another, so that an event loop answers all requests of one read in one write.

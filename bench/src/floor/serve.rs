@@ -15,6 +15,7 @@ use crate::serve::{Side, Tally};
 /// A bound listener and its thread.
 #[derive(Debug)]
 pub(crate) struct Served {
+    kind: Kind,
     address: SocketAddr,
     tally: Arc<Tally>,
 }
@@ -25,7 +26,7 @@ impl Served {
     /// # Errors
     ///
     /// When the address cannot be bound.
-    pub(crate) fn bind(address: SocketAddr) -> anyhow::Result<Arc<Served>> {
+    pub(crate) fn bind(kind: Kind, address: SocketAddr) -> anyhow::Result<Arc<Served>> {
         let listener = TcpListener::bind(address).with_context(|| {
             format!("cannot listen on {address}: stop what listens there, choose another port, or pass port 0")
         })?;
@@ -34,13 +35,13 @@ impl Served {
         let thread = std::thread::Builder::new().name("floor-serve".into());
         let count = tally.clone();
         thread.spawn(move || accept(&listener, &count)).context("cannot start a thread")?;
-        Ok(Arc::new(Served { address, tally }))
+        Ok(Arc::new(Served { kind, address, tally }))
     }
 }
 
 impl Side for Served {
     fn kind(&self) -> Kind {
-        Kind::FLOOR
+        self.kind
     }
 
     fn address(&self) -> SocketAddr {

@@ -27,7 +27,7 @@ use crate::host::{self, Limits};
 use crate::kinds::{Kind, Need};
 use crate::probe::Meter;
 use crate::record::Record;
-use crate::{doctor, floor, interrupt, output, parse, text, wire};
+use crate::{doctor, floor, interrupt, output, parse, text, wire, zmq};
 
 pub(crate) use offer::Schedule;
 pub(crate) use recorder::{Recorder, Waited};
@@ -89,7 +89,7 @@ fn in_flight(args: &LoadArgs) -> u32 {
         }
         Workload::UnderLoad => 0,
         // The floor writes one message after another; how much is under way is the kernel's business.
-        Workload::Stream if args.messenger == Kind::FLOOR => 1,
+        Workload::Stream if args.messenger.is_floor() => 1,
         Workload::Stream => wire::window(args.size, args.peers, args.depth),
     }
 }
@@ -185,6 +185,7 @@ fn measure(
     let dialled = Instant::now();
     let traffic: Box<dyn Traffic> = match spec.kind.factory() {
         Some(factory) => messengers::connect(factory, spec, &recorder)?,
+        None if spec.kind == Kind::ZMQ => zmq::connect(spec, &recorder)?,
         None => floor::connect(spec, &recorder)?,
     };
     let connect_ns = dialled.elapsed();
