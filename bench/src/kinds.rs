@@ -36,14 +36,14 @@ pub(crate) enum Wait {
 
 /// What makes the connections of a kind.
 #[derive(Clone, Copy)]
-enum Maker {
+pub(crate) enum Maker {
     /// Messengers behind the one trait.
     Messengers(&'static dyn MessengerFactory),
     /// ZeroMQ's sockets.
     Zmq,
     /// Bare sockets.
     Floor(Wait),
-    /// Programs of others.
+    /// Programs of others, which `run` starts itself.
     Perftest,
 }
 
@@ -176,25 +176,22 @@ impl Kind {
         self.0.name
     }
 
+    /// What makes its connections.
+    pub(crate) fn maker(self) -> Maker {
+        self.0.maker
+    }
+
     /// What makes its messengers; none for ZeroMQ and the floors.
     pub(crate) fn factory(self) -> Option<&'static dyn MessengerFactory> {
-        match self.0.maker {
+        match self.maker() {
             Maker::Messengers(factory) => Some(factory),
             Maker::Zmq | Maker::Floor(_) | Maker::Perftest => None,
         }
     }
 
-    /// How its threads wait, if it is bare sockets.
-    pub(crate) fn floor(self) -> Option<Wait> {
-        match self.0.maker {
-            Maker::Floor(wait) => Some(wait),
-            Maker::Messengers(_) | Maker::Zmq | Maker::Perftest => None,
-        }
-    }
-
     /// Whether it is bare sockets, of which [`Kind::FLOOR`] is what ratios are to.
     pub(crate) fn is_floor(self) -> bool {
-        self.floor().is_some()
+        matches!(self.maker(), Maker::Floor(_))
     }
 
     /// Whether a load side of kind `load` speaks what this one does. Of the floors each speaks to its like only: their
@@ -334,7 +331,8 @@ mod tests {
 
     #[test]
     fn three_kinds_are_floors_and_each_waits_in_its_own_way() {
-        let floors: Vec<_> = Kind::all().filter_map(|kind| Some((kind.name(), kind.floor()?))).collect();
+        let waits = |kind: Kind| if let Maker::Floor(wait) = kind.maker() { Some((kind.name(), wait)) } else { None };
+        let floors: Vec<_> = Kind::all().filter_map(waits).collect();
         assert_eq!(floors, [("tcp", Wait::Block), ("tcp-epoll", Wait::Epoll), ("tcp-spin", Wait::Spin)]);
         assert!(!Kind::VERBS.is_floor() && !Kind::ZMQ.is_floor());
     }

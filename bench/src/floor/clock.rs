@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::Duration;
 
 use mio::unix::SourceFd;
 use mio::{Interest, Poll, Token};
@@ -14,24 +15,22 @@ use crate::load::{Recorder, Schedule};
 /// When an open loop sends, and what wakes it then.
 pub(crate) struct Clock {
     schedule: Schedule,
-    timer: OwnedFd,
+    /// None where nobody sleeps.
+    timer: Option<OwnedFd>,
 }
 
 impl Clock {
     /// Of its events; no peer has so high a number.
     pub(crate) const TOKEN: Token = Token(usize::MAX);
 
-    /// Lets `poll` wake from now on whenever one of `rate` requests a second is due.
+    /// Sends `rate` requests a second, for which `poll` wakes from now on; without it, for those who never sleep.
     ///
     /// # Errors
     ///
     /// When the kernel has no timer, or the rate is none.
-    pub(crate) fn start(recorder: &Recorder, rate: f64, poll: &Poll) -> io::Result<Clock> {
+    pub(crate) fn start(recorder: &Recorder, rate: f64, poll: Option<&Poll>) -> io::Result<Clock> {
         let schedule = Schedule::new(recorder.now(), rate);
-        let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
-        let interval = Timespec::try_from(schedule.interval()).map_err(|_| ErrorKind::InvalidInput)?;
-        timerfd_settime(&timer, TimerfdTimerFlags::empty(), &Itimerspec { it_interval: interval, it_value: interval })?;
-        poll.registry().register(&mut SourceFd(&timer.as_raw_fd()), Clock::TOKEN, Interest::READABLE)?;
+        let timer = poll.map(|poll| timer(schedule.interval(), poll)).transpose()?;
         Ok(Clock { schedule, timer })
     }
 
@@ -46,7 +45,17 @@ impl Clock {
         send: impl FnMut(u32, u32) -> Result<(), E>,
     ) -> Result<(), E> {
         // What is due is known from the schedule; the timer is read so that it wakes again.
-        let _ = rustix::io::read(&self.timer, &mut [0; 8]);
+        if let Some(timer) = &self.timer {
+            let _ = rustix::io::read(timer, &mut [0; 8]);
+        }
         self.schedule.catch_up(recorder, send)
     }
+}
+
+fn timer(interval: Duration, poll: &Poll) -> io::Result<OwnedFd> {
+    let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
+    let interval = Timespec::try_from(interval).map_err(|_| ErrorKind::InvalidInput)?;
+    timerfd_settime(&timer, TimerfdTimerFlags::empty(), &Itimerspec { it_interval: interval, it_value: interval })?;
+    poll.registry().register(&mut SourceFd(&timer.as_raw_fd()), Clock::TOKEN, Interest::READABLE)?;
+    Ok(timer)
 }

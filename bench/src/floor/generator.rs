@@ -4,11 +4,13 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read};
 use std::net::TcpStream;
 use std::os::fd::AsRawFd;
+use std::time::Duration;
 
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 
 use super::{Backlog, CHUNK, Clock, LOOK_EVERY, Preamble, retry};
+use crate::kinds::Wait;
 use crate::load::Recorder;
 use crate::wire::payload;
 
@@ -38,7 +40,13 @@ struct Peer {
 }
 
 /// Does its work until `recorder` stops.
-pub(super) fn run(streams: Vec<TcpStream>, sizes: Preamble, work: Work, recorder: &Recorder) -> io::Result<()> {
+pub(super) fn run(
+    streams: Vec<TcpStream>,
+    sizes: Preamble,
+    work: Work,
+    wait: Wait,
+    recorder: &Recorder,
+) -> io::Result<()> {
     let mut poll = Poll::new()?;
     let mut peers = Vec::with_capacity(streams.len());
     for (number, stream) in streams.into_iter().enumerate() {
@@ -57,13 +65,14 @@ pub(super) fn run(streams: Vec<TcpStream>, sizes: Preamble, work: Work, recorder
                 load.send(&mut peers, recorder.first(slot), slot);
             }
         }
-        Work::Rate(rate) => clock = Some(Clock::start(recorder, rate, &poll)?),
+        Work::Rate(rate) => clock = Some(Clock::start(recorder, rate, (wait != Wait::Spin).then_some(&poll))?),
     }
     load.write(&mut peers)?;
 
     let mut events = Events::with_capacity(EVENTS);
+    let patience = if wait == Wait::Spin { Duration::ZERO } else { LOOK_EVERY };
     while recorder.flowing() {
-        poll.poll(&mut events, Some(LOOK_EVERY)).or_else(retry)?;
+        poll.poll(&mut events, Some(patience)).or_else(retry)?;
         for event in events.iter().filter(|event| event.token() != Clock::TOKEN) {
             load.turn(&mut peers, event.token().0)?;
         }

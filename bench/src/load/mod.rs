@@ -24,7 +24,7 @@ use crate::cli::LoadArgs;
 use crate::control::Client;
 use crate::exit::Exit;
 use crate::host::{self, Limits};
-use crate::kinds::{Kind, Need};
+use crate::kinds::{Kind, Maker, Need};
 use crate::probe::Meter;
 use crate::record::Record;
 use crate::{doctor, floor, interrupt, output, parse, text, wire, zmq};
@@ -183,10 +183,11 @@ fn measure(
         Workload::PingPong | Workload::Stream => Recorder::new(spec.in_flight, spec.peers, spec.seed),
     });
     let dialled = Instant::now();
-    let traffic: Box<dyn Traffic> = match spec.kind.factory() {
-        Some(factory) => messengers::connect(factory, spec, &recorder)?,
-        None if spec.kind == Kind::ZMQ => zmq::connect(spec, &recorder)?,
-        None => floor::connect(spec, &recorder)?,
+    let traffic: Box<dyn Traffic> = match spec.kind.maker() {
+        Maker::Messengers(factory) => messengers::connect(factory, spec, &recorder)?,
+        Maker::Zmq => zmq::connect(spec, &recorder)?,
+        Maker::Floor(wait) => floor::connect(spec, wait, &recorder)?,
+        Maker::Perftest => bail!("bare verbs are loaded by perftest, from `run`"),
     };
     let connect_ns = dialled.elapsed();
     traffic.begin()?;

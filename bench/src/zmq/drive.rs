@@ -114,7 +114,7 @@ impl Drive<'_> {
             // What has happened before is no event.
             self.unsettled.add(peer);
         }
-        let mut clock = rate.map(|rate| Clock::start(self.recorder, rate, &poll)).transpose()?;
+        let mut clock = rate.map(|rate| Clock::start(self.recorder, rate, Some(&poll))).transpose()?;
         let mut events = Events::with_capacity(EVENTS);
         while self.recorder.flowing() {
             self.settle()?;
