@@ -3,6 +3,8 @@
 set shell := ["bash", "-euo", "pipefail", "-c"]
 
 bench_binary := "target/release/msgr-bench"
+# Switches on what is measured beside the messengers, where the host has it; looked up when a recipe gets there.
+zmq := '$(pkg-config --exists libzmq 2>/dev/null && echo --features msgr-bench/zmq || true)'
 scheduled := 'RUSTFLAGS="--cfg msgr_shuttle" CARGO_TARGET_DIR=target/shuttle cargo test --locked --quiet --profile shuttle ' + \
     '--package msgr --package msgr-simple --package msgr-async'
 
@@ -42,16 +44,16 @@ report record="out/run.json" *options: build
 doctor: build
     {{ bench_binary }} doctor
 
-# The binaries that measure, optimised.
+# The binaries that measure, optimised; with ZeroMQ where libzmq is installed (`just setup`).
 build:
-    cargo build --locked --release --package msgr-bench --bins
+    cargo build --locked --release --package msgr-bench --bins {{ zmq }}
 
 # All tests, the examples included. Installs the packages they need where it may.
 test: setup sim concurrency rdma-test
     cargo run --locked --quiet --package msgr --example echo -- simple
     cargo run --locked --quiet --package msgr --example echo -- async
     cargo test --locked --workspace --doc
-    cargo test --locked --workspace --all-targets
+    cargo test --locked --workspace --all-targets {{ zmq }}
 
 # Runs the conformance cases against every messenger and prints a table; takes --only, --repeat, --case, --against.
 conformance *options:
@@ -69,7 +71,7 @@ sim-mutants *names:
 # Formatting, lints and documentation, all without a warning, and the licences of the dependencies.
 check:
     cargo fmt --all --check
-    cargo clippy --locked --workspace --all-targets -- --deny warnings
+    cargo clippy --locked --workspace --all-targets {{ zmq }} -- --deny warnings
     RUSTDOCFLAGS="--deny warnings" cargo doc --locked --workspace --no-deps --document-private-items
     cargo test --locked --quiet --package msgr-bench --test licences --test tidy
 
@@ -81,9 +83,10 @@ micro *options:
 interop: setup
     cargo test --locked --package msgr-conformance --package msgr-simple --package msgr-async --test interop_with_ceph_mon -- --nocapture
 
-# What test suites need: a browser to open the pages in, axe-core to look for barriers in them, a Ceph monitor to talk to.
+# What measurements and test suites need: libzmq, a browser to open the pages in, axe-core to look for barriers in them, a Ceph
+# monitor to talk to.
 setup:
-    .ci/packages chromium ceph-mon ceph-common
+    .ci/packages libzmq3-dev pkg-config chromium ceph-mon ceph-common
     .ci/axe
 
 # A picture of a page, as the README shows it.

@@ -5,7 +5,7 @@ use msgr::Config;
 use crate::exit::{Exit, Refusal};
 use crate::host::{Limits, allowed_count, raise_open_files};
 use crate::kinds::{Kind, Need};
-use crate::{output, rdma};
+use crate::{output, rdma, zmq};
 
 /// The verb `doctor`.
 ///
@@ -15,6 +15,7 @@ use crate::{output, rdma};
 pub(crate) fn doctor() -> anyhow::Result<Exit> {
     raise_open_files();
     output::line(&rdma::describe(rdma::find(&Config::default())))?;
+    output::line(&zmq::describe(zmq::find()))?;
     output::line(&describe(&Limits::read(), allowed_count()?))?;
     Ok(Exit::Done)
 }
@@ -41,8 +42,7 @@ pub(crate) fn check(limits: &Limits, kind: Kind, serve: Need, load: Need, peers:
 fn describe(limits: &Limits, cpus: u32) -> String {
     // Which pairs of sides can meet on one host: the load side is async unless told otherwise, or it could not
     // talk to the side under test.
-    let speaks = |serve: Kind| serve.network() == Kind::DEFAULT_LOAD.network();
-    let load = |serve: Kind| if serve == Kind::FLOOR || !speaks(serve) { serve } else { Kind::DEFAULT_LOAD };
+    let load = |serve: Kind| if serve.answers(Kind::DEFAULT_LOAD) { Kind::DEFAULT_LOAD } else { serve };
     let mut pairs: Vec<_> = Kind::all().map(|serve| (serve, load(serve))).collect();
     let same_load = Kind::all().map(|serve| (serve, serve));
     pairs.extend(same_load.filter(|(serve, same)| load(*serve) != *same));

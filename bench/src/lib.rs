@@ -11,6 +11,7 @@
 //! | `rdma`, `perftest` | the RDMA device and what of it this program was built with; bare verbs, the floor of RDMA |
 //! | `serve`, `control` | the side under test, and how the load side asks what it cost |
 //! | `load` | the load side: connects, warms up, measures |
+//! | `zmq` | ZeroMQ, both sides, as far as this program was built with it |
 //! | `floor` | bare TCP, both sides |
 //! | `probe` | what a process costs, read from the kernel |
 //! | `host` | limits, environment, CPUs |
@@ -42,6 +43,7 @@ mod speed;
 mod text;
 mod trials;
 mod wire;
+mod zmq;
 
 use std::process::ExitCode;
 

@@ -43,11 +43,10 @@ impl Client {
             );
         }
         client.kind = Kind::parse(&kind).map_err(anyhow::Error::msg)?;
-        let differ = client.kind.network() != load.network();
-        if differ || (client.kind == Kind::FLOOR) != (load == Kind::FLOOR) {
+        if !client.kind.answers(load) {
             bail!(
-                "the side at {address} serves {kind}, which a load of {} cannot talk to; tcp goes with tcp only, and rdma with \
-                 rdma only",
+                "the side at {address} serves {kind}, which a load of {} cannot talk to; tcp goes with tcp only, and so do the \
+                 other floors, zmq and rdma with their like",
                 load.name()
             );
         }

@@ -1,7 +1,7 @@
-//! Blocking sockets, one thread a side: the ping-pong with one request in flight, and the stream.
+//! One connection and one thread a side, that waits in the calls: the ping-pong with one request in flight, and the stream.
+//! Whether the calls sleep is up to the socket, see [`Spinning`](super::spin::Spinning).
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::TcpStream;
 
 use super::CHUNK;
 use crate::load::Recorder;
@@ -9,7 +9,7 @@ use crate::serve::Tally;
 use crate::wire::payload;
 
 /// Answers requests of `size` bytes by replies of `reply` until the peer closes.
-pub(super) fn answer(mut stream: TcpStream, size: u64, reply: u64, tally: &Tally) -> io::Result<()> {
+pub(super) fn answer(mut stream: impl Read + Write, size: u64, reply: u64, tally: &Tally) -> io::Result<()> {
     let mut request = buffer(size)?;
     let reply = payload(length(reply)?);
     loop {
@@ -23,7 +23,7 @@ pub(super) fn answer(mut stream: TcpStream, size: u64, reply: u64, tally: &Tally
 }
 
 /// Counts messages of `size` bytes until the peer closes.
-pub(super) fn receive(mut stream: TcpStream, size: u64, tally: &Tally) -> io::Result<()> {
+pub(super) fn receive(mut stream: impl Read, size: u64, tally: &Tally) -> io::Result<()> {
     let mut chunk = vec![0; CHUNK];
     let mut partial = 0;
     loop {
@@ -40,7 +40,7 @@ pub(super) fn receive(mut stream: TcpStream, size: u64, tally: &Tally) -> io::Re
 }
 
 /// Sends one request after another, as slot 0 of `recorder`.
-pub(super) fn request(stream: &mut TcpStream, size: u64, reply: u64, recorder: &Recorder) -> io::Result<()> {
+pub(super) fn request(mut stream: impl Read + Write, size: u64, reply: u64, recorder: &Recorder) -> io::Result<()> {
     let request = payload(length(size)?);
     let mut reply = buffer(reply)?;
     recorder.first(0);
@@ -54,7 +54,7 @@ pub(super) fn request(stream: &mut TcpStream, size: u64, reply: u64, recorder: &
 }
 
 /// Sends messages, one write each, until `recorder` stops.
-pub(super) fn send(stream: &mut TcpStream, size: u64, recorder: &Recorder) -> io::Result<()> {
+pub(super) fn send(mut stream: impl Write, size: u64, recorder: &Recorder) -> io::Result<()> {
     let message = payload(length(size)?);
     while recorder.flowing() {
         stream.write_all(&message)?;

@@ -1,4 +1,5 @@
-//! The event loop of the side under test: answers requests over any number of connections from one thread.
+//! The event loop of the side under test: answers requests, or counts messages, over any number of connections from one
+//! thread.
 
 use std::io::{self, ErrorKind, Read};
 use std::net::{TcpListener, TcpStream};
@@ -8,7 +9,8 @@ use std::time::Duration;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 
-use super::{Backlog, CHUNK, Preamble, replies};
+use super::{Backlog, CHUNK, Preamble, Traffic, replies, retry};
+use crate::kinds::Wait;
 use crate::serve::Tally;
 
 const LISTENER: Token = Token(usize::MAX);
@@ -27,9 +29,15 @@ struct Peer {
     replies: Backlog,
 }
 
-/// Answers requests on `first` and on every connection that `listener` gives, until all are closed. All are of the sizes
-/// that the first has announced.
-pub(super) fn serve(first: TcpStream, listener: &TcpListener, sizes: Preamble, tally: &Tally) -> io::Result<()> {
+/// Answers requests, or counts messages, on `first` and on every connection that `listener` gives, until all are closed. All
+/// carry what the first has announced.
+pub(super) fn serve(
+    first: TcpStream,
+    listener: &TcpListener,
+    preamble: Preamble,
+    wait: Wait,
+    tally: &Tally,
+) -> io::Result<()> {
     let mut poll = Poll::new()?;
     let mut events = Events::with_capacity(EVENTS);
     let mut peers = Vec::new();
@@ -39,10 +47,11 @@ pub(super) fn serve(first: TcpStream, listener: &TcpListener, sizes: Preamble, t
     poll.registry().register(&mut SourceFd(&listener.as_raw_fd()), LISTENER, Interest::READABLE)?;
 
     let mut chunk = vec![0; CHUNK];
-    let reply = usize::try_from(sizes.reply).map_err(|_| ErrorKind::InvalidInput)?;
-    let replies = Replies { unit: reply, units: replies(reply) };
+    let reply = usize::try_from(preamble.reply).map_err(|_| ErrorKind::InvalidInput)?;
+    let replies = (preamble.traffic != Traffic::Streams).then(|| Replies { unit: reply, units: replies(reply) });
+    let patience = (wait == Wait::Spin).then_some(Duration::ZERO);
     while open > 0 {
-        poll.poll(&mut events, None::<Duration>).or_else(retry)?;
+        poll.poll(&mut events, patience).or_else(retry)?;
         for event in &events {
             if event.token() == LISTENER {
                 open += accept(&poll, listener, &mut peers)?;
@@ -55,18 +64,13 @@ pub(super) fn serve(first: TcpStream, listener: &TcpListener, sizes: Preamble, t
                 continue;
             };
             // A connection that breaks is closed like one that ends: its load side says what happened.
-            if !peer.turn(sizes.size, &mut chunk, &replies, tally).unwrap_or(false) {
+            if !peer.turn(preamble.size, &mut chunk, replies.as_ref(), tally).unwrap_or(false) {
                 *slot = None;
                 open -= 1;
             }
         }
     }
     listener.set_nonblocking(false)
-}
-
-/// An interrupted wait is no error.
-pub(super) fn retry(error: io::Error) -> io::Result<()> {
-    if error.kind() == ErrorKind::Interrupted { Ok(()) } else { Err(error) }
 }
 
 fn accept(poll: &Poll, listener: &TcpListener, peers: &mut Vec<Option<Peer>>) -> io::Result<usize> {
@@ -98,8 +102,8 @@ struct Replies {
 }
 
 impl Peer {
-    /// Reads all there is and answers it; false when the peer has closed.
-    fn turn(&mut self, size: u64, chunk: &mut [u8], replies: &Replies, tally: &Tally) -> io::Result<bool> {
+    /// Reads all there is and answers it, or counts it where there are no replies; false when the peer has closed.
+    fn turn(&mut self, size: u64, chunk: &mut [u8], replies: Option<&Replies>, tally: &Tally) -> io::Result<bool> {
         loop {
             let mut read = match self.stream.read(chunk) {
                 Ok(0) => return Ok(false),
@@ -117,13 +121,17 @@ impl Peer {
             let requests = self.partial / size;
             self.partial %= size;
             tally.add(requests);
-            self.replies.push(usize::try_from(requests).unwrap_or(usize::MAX));
+            if replies.is_some() {
+                self.replies.push(usize::try_from(requests).unwrap_or(usize::MAX));
+            }
             // A read that does not fill the chunk has emptied the socket.
             if !full {
                 break;
             }
         }
-        self.replies.write(&mut self.stream, &replies.units, replies.unit)?;
+        if let Some(replies) = replies {
+            self.replies.write(&mut self.stream, &replies.units, replies.unit)?;
+        }
         Ok(true)
     }
 }

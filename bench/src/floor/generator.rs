@@ -3,24 +3,19 @@
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read};
 use std::net::TcpStream;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
+use std::time::Duration;
 
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
-use rustix::time::{
-    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
-};
 
-use super::echo::retry;
-use super::{Backlog, CHUNK, LOOK_EVERY, Preamble};
-use crate::load::{Recorder, Schedule};
+use super::{Backlog, CHUNK, Clock, LOOK_EVERY, Preamble, retry};
+use crate::kinds::Wait;
+use crate::load::Recorder;
 use crate::wire::payload;
 
 /// Events taken from the kernel at a time; more wait there for the next turn.
 const EVENTS: usize = 1024;
-
-/// The timer of an open loop; no peer has so high a number.
-const TIMER: Token = Token(usize::MAX);
 
 /// What is to be sent.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,23 +24,6 @@ pub(super) enum Work {
     InFlight(u32),
     /// So many requests are sent a second, whatever becomes of them.
     Rate(f64),
-}
-
-/// When an open loop sends, and what wakes it then.
-struct Clock {
-    schedule: Schedule,
-    timer: OwnedFd,
-}
-
-impl Clock {
-    fn start(recorder: &Recorder, rate: f64, poll: &Poll) -> io::Result<Clock> {
-        let schedule = Schedule::new(recorder.now(), rate);
-        let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
-        let interval = Timespec::try_from(schedule.interval()).map_err(|_| ErrorKind::InvalidInput)?;
-        timerfd_settime(&timer, TimerfdTimerFlags::empty(), &Itimerspec { it_interval: interval, it_value: interval })?;
-        poll.registry().register(&mut SourceFd(&timer.as_raw_fd()), TIMER, Interest::READABLE)?;
-        Ok(Clock { schedule, timer })
-    }
 }
 
 /// One connection.
@@ -62,7 +40,13 @@ struct Peer {
 }
 
 /// Does its work until `recorder` stops.
-pub(super) fn run(streams: Vec<TcpStream>, sizes: Preamble, work: Work, recorder: &Recorder) -> io::Result<()> {
+pub(super) fn run(
+    streams: Vec<TcpStream>,
+    sizes: Preamble,
+    work: Work,
+    wait: Wait,
+    recorder: &Recorder,
+) -> io::Result<()> {
     let mut poll = Poll::new()?;
     let mut peers = Vec::with_capacity(streams.len());
     for (number, stream) in streams.into_iter().enumerate() {
@@ -81,20 +65,19 @@ pub(super) fn run(streams: Vec<TcpStream>, sizes: Preamble, work: Work, recorder
                 load.send(&mut peers, recorder.first(slot), slot);
             }
         }
-        Work::Rate(rate) => clock = Some(Clock::start(recorder, rate, &poll)?),
+        Work::Rate(rate) => clock = Some(Clock::start(recorder, rate, (wait != Wait::Spin).then_some(&poll))?),
     }
     load.write(&mut peers)?;
 
     let mut events = Events::with_capacity(EVENTS);
+    let patience = if wait == Wait::Spin { Duration::ZERO } else { LOOK_EVERY };
     while recorder.flowing() {
-        poll.poll(&mut events, Some(LOOK_EVERY)).or_else(retry)?;
-        for event in events.iter().filter(|event| event.token() != TIMER) {
+        poll.poll(&mut events, Some(patience)).or_else(retry)?;
+        for event in events.iter().filter(|event| event.token() != Clock::TOKEN) {
             load.turn(&mut peers, event.token().0)?;
         }
         if let Some(clock) = &mut clock {
-            // What was due is known from the schedule; the timer is read so that it wakes again.
-            let _ = rustix::io::read(&clock.timer, &mut [0; 8]);
-            clock.schedule.catch_up(recorder, |slot, peer| {
+            clock.catch_up(recorder, |slot, peer| {
                 load.send(&mut peers, peer, slot);
                 Ok::<_, io::Error>(())
             })?;

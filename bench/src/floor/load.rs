@@ -1,7 +1,7 @@
 //! The floor as the load side: connects, and starts the one thread that makes the load.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -10,31 +10,36 @@ use anyhow::{Context, anyhow};
 use msgr_reports::record::Workload;
 
 use super::generator::{self, Work};
-use super::{Preamble, STALL_MAX, Traffic, blocking};
+use super::spin::Spinning;
+use super::{Preamble, STALL_MAX, Traffic, blocking, flood};
+use crate::kinds::Wait;
 use crate::load::{self, CONNECT_WITHIN, Recorder, Spec};
 
 /// Connected sockets, and the thread that uses them once there is one.
 struct Floor {
     preamble: Preamble,
     work: Work,
+    wait: Wait,
     recorder: Arc<Recorder>,
     streams: Mutex<Vec<TcpStream>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// Connects `spec.peers` sockets (a stream has one).
+/// Connects `spec.peers` sockets.
 ///
 /// # Errors
 ///
-/// When the server refuses or does not answer.
-pub(crate) fn connect(spec: &Spec, recorder: &Arc<Recorder>) -> anyhow::Result<Box<dyn load::Traffic>> {
-    let traffic = match spec.workload {
-        Workload::Stream if spec.peers > 1 => {
-            return Err(anyhow!("the floor's stream has one peer; pass --peers 1"));
+/// When the server refuses or does not answer, or it is the stream of blocking calls and has more than one peer.
+pub(crate) fn connect(spec: &Spec, wait: Wait, recorder: &Arc<Recorder>) -> anyhow::Result<Box<dyn load::Traffic>> {
+    let alone = spec.peers == 1;
+    let traffic = match (spec.workload, wait) {
+        (Workload::Stream, Wait::Block) if !alone => {
+            return Err(anyhow!("the stream of tcp has one peer; pass --peers 1, or take tcp-epoll or tcp-spin"));
         }
-        Workload::Stream => Traffic::Stream,
-        Workload::PingPong if spec.peers == 1 && spec.in_flight == 1 => Traffic::Blocking,
-        Workload::PingPong | Workload::UnderLoad => Traffic::Events,
+        (Workload::Stream, Wait::Block | Wait::Spin) if alone => Traffic::Stream,
+        (Workload::Stream, _) => Traffic::Streams,
+        (Workload::PingPong, Wait::Block | Wait::Spin) if alone && spec.in_flight == 1 => Traffic::OneByOne,
+        (Workload::PingPong | Workload::UnderLoad, _) => Traffic::Requests,
     };
     let work = match spec.workload {
         Workload::UnderLoad => Work::Rate(spec.rate),
@@ -46,8 +51,9 @@ pub(crate) fn connect(spec: &Spec, recorder: &Arc<Recorder>) -> anyhow::Result<B
         recorder.opened();
         stream.with_context(|| {
             format!(
-                "cannot connect to the floor at {}: start `msgr-bench serve --messenger tcp` there first",
-                spec.connect
+                "cannot connect to the floor at {}: start `msgr-bench serve --messenger {}` there first",
+                spec.connect,
+                spec.kind.name()
             )
         })
     });
@@ -55,6 +61,7 @@ pub(crate) fn connect(spec: &Spec, recorder: &Arc<Recorder>) -> anyhow::Result<B
     Ok(Box::new(Floor {
         preamble,
         work,
+        wait,
         recorder: recorder.clone(),
         streams: Mutex::new(streams),
         thread: Mutex::default(),
@@ -73,9 +80,9 @@ fn dial(address: SocketAddr, preamble: Preamble) -> io::Result<TcpStream> {
 impl load::Traffic for Floor {
     fn begin(&self) -> anyhow::Result<()> {
         let streams = std::mem::take(&mut *self.streams.lock().unwrap_or_else(PoisonError::into_inner));
-        let (preamble, work, recorder) = (self.preamble, self.work, self.recorder.clone());
+        let (preamble, work, wait, recorder) = (self.preamble, self.work, self.wait, self.recorder.clone());
         let thread = std::thread::Builder::new().name("floor-load".into()).spawn(move || {
-            if let Err(error) = generate(streams, preamble, work, &recorder) {
+            if let Err(error) = generate(streams, preamble, work, wait, &recorder) {
                 recorder.fail(format!("the floor's connection broke: {error}"));
             }
         });
@@ -95,10 +102,27 @@ impl load::Traffic for Floor {
     }
 }
 
-fn generate(mut streams: Vec<TcpStream>, preamble: Preamble, work: Work, recorder: &Recorder) -> io::Result<()> {
-    match (preamble.traffic, streams.as_mut_slice()) {
-        (Traffic::Blocking, [stream]) => blocking::request(stream, preamble.size, preamble.reply, recorder),
-        (Traffic::Stream, [stream]) => blocking::send(stream, preamble.size, recorder),
-        _ => generator::run(streams, preamble, work, recorder),
+fn generate(
+    streams: Vec<TcpStream>,
+    preamble: Preamble,
+    work: Work,
+    wait: Wait,
+    recorder: &Recorder,
+) -> io::Result<()> {
+    match preamble.traffic {
+        Traffic::Requests => generator::run(streams, preamble, work, wait, recorder),
+        Traffic::Streams => flood::run(streams, preamble.size, wait, recorder),
+        Traffic::OneByOne | Traffic::Stream => streams.into_iter().try_for_each(|stream| match wait {
+            Wait::Spin => alone(Spinning::new(stream)?, preamble, recorder),
+            Wait::Block | Wait::Epoll => alone(stream, preamble, recorder),
+        }),
+    }
+}
+
+/// What a single connection does that is waited for in its calls.
+fn alone(stream: impl Read + Write, preamble: Preamble, recorder: &Recorder) -> io::Result<()> {
+    match preamble.traffic {
+        Traffic::Stream => blocking::send(stream, preamble.size, recorder),
+        _ => blocking::request(stream, preamble.size, preamble.reply, recorder),
     }
 }

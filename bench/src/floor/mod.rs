@@ -1,33 +1,39 @@
-//! The floor: bare TCP sockets doing the same as the messengers, without any messenger. What it reaches is what the
-//! kernel allows; ratios to it say what a messenger costs.
+//! The floors: bare TCP sockets doing the same as the messengers, without any messenger. What they reach is what the
+//! kernel allows; ratios to `tcp` say what a messenger costs. Both sides of each wait alike, in one thread:
 //!
-//! | traffic | server | load |
-//! |---|---|---|
-//! | one request in flight | one thread, blocking read and write | the same |
-//! | more in flight, or more peers | one thread, epoll | the same, peers drawn like those of the messengers |
-//! | stream | one thread, blocking reads of [`CHUNK`] | one thread, one blocking write a message |
+//! | traffic | `tcp` | `tcp-epoll` | `tcp-spin` |
+//! |---|---|---|---|
+//! | one request in flight | blocking read and write | epoll | read again and again, without epoll |
+//! | more in flight, or more peers | epoll | epoll | epoll that returns at once |
+//! | stream of one peer | blocking reads of [`CHUNK`], a blocking write a message | epoll, a write a message | as `tcp`, again and again |
+//! | streams of more peers | none | epoll, a write a message | epoll that returns at once |
 //!
+//! Peers are drawn like those of the messengers. `tcp-spin` takes a CPU for each side, and shows what waking up costs.
 //! Sizes are those of the messengers' payloads, `TCP_NODELAY` is set, and there is no framing: each connection begins
 //! with a [`Preamble`], from which on both sides know the size of everything.
 
 mod blocking;
+mod clock;
 mod echo;
+mod flood;
 mod generator;
 mod load;
 mod serve;
+mod spin;
 
 use std::io::{self, Read, Write};
 use std::time::Duration;
 
 use crate::parse::SIZE_MAX;
 
+pub(crate) use clock::Clock;
 pub(crate) use load::connect;
 pub(crate) use serve::Served;
 
 /// Bytes read at a time: few system calls for small messages, and small enough for a core's own cache.
 const CHUNK: usize = 64 << 10;
 
-/// How long a blocking read or write of the load side may take before the sample is given up: far longer than any
+/// How long a blocking or spinning read or write may take before the sample is given up: far longer than any
 /// scheduling delay, shorter than the patience of `run`.
 const STALL_MAX: Duration = Duration::from_secs(10);
 
@@ -40,12 +46,14 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// What a connection will carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Traffic {
-    /// One request at a time: answered by blocking calls.
-    Blocking,
-    /// Requests over many connections: answered from an event loop.
-    Events,
-    /// Messages one way.
+    /// One request at a time over the only connection, waited for in the calls.
+    OneByOne,
+    /// Requests over any number of connections, waited for in an event loop.
+    Requests,
+    /// Messages one way over the only connection, waited for in the calls.
     Stream,
+    /// Messages one way over any number of connections, waited for in an event loop.
+    Streams,
 }
 
 /// The first bytes of each connection: `flr2`, the traffic as one byte, three zero bytes, and the payload sizes of requests
@@ -65,9 +73,10 @@ impl Preamble {
         let mut bytes = [0; Preamble::BYTES];
         bytes[..4].copy_from_slice(&Preamble::MAGIC);
         bytes[4] = match self.traffic {
-            Traffic::Blocking => 0,
-            Traffic::Events => 1,
+            Traffic::OneByOne => 0,
+            Traffic::Requests => 1,
             Traffic::Stream => 2,
+            Traffic::Streams => 3,
         };
         bytes[8..16].copy_from_slice(&self.size.to_le_bytes());
         bytes[16..].copy_from_slice(&self.reply.to_le_bytes());
@@ -80,9 +89,10 @@ impl Preamble {
         let number = |bytes: &[u8]| bytes.try_into().map(u64::from_le_bytes).map_err(|_| io::ErrorKind::InvalidData);
         let (size, reply) = (number(size)?, number(reply)?);
         let traffic = match *head {
-            [b'f', b'l', b'r', b'2', 0, 0, 0, 0] => Traffic::Blocking,
-            [b'f', b'l', b'r', b'2', 1, 0, 0, 0] => Traffic::Events,
+            [b'f', b'l', b'r', b'2', 0, 0, 0, 0] => Traffic::OneByOne,
+            [b'f', b'l', b'r', b'2', 1, 0, 0, 0] => Traffic::Requests,
             [b'f', b'l', b'r', b'2', 2, 0, 0, 0] => Traffic::Stream,
+            [b'f', b'l', b'r', b'2', 3, 0, 0, 0] => Traffic::Streams,
             _ => return Err(io::Error::new(io::ErrorKind::InvalidData, "the peer is no load side of the floor")),
         };
         if size == 0 || !(1..=SIZE_MAX).contains(&reply) {
@@ -138,6 +148,11 @@ impl Backlog {
     }
 }
 
+/// An interrupted wait is no error.
+pub(crate) fn retry(error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::Interrupted { Ok(()) } else { Err(error) }
+}
+
 /// Replies one after another, so that an event loop answers all requests of one read in one write.
 fn replies(reply: usize) -> Vec<u8> {
     /// Bytes of them: those to 128 requests, when replies are small.
@@ -183,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_preamble_reads_back_and_others_are_refused() {
-        for traffic in [Traffic::Blocking, Traffic::Events, Traffic::Stream] {
+        for traffic in [Traffic::OneByOne, Traffic::Requests, Traffic::Stream, Traffic::Streams] {
             let preamble = Preamble { traffic, size: 4096, reply: 64 };
             assert_eq!(Preamble::parse(preamble.emit()).unwrap(), preamble);
         }

@@ -26,10 +26,10 @@ use crate::cli::LoadArgs;
 use crate::control::Client;
 use crate::exit::Exit;
 use crate::host::{self, Limits};
-use crate::kinds::{Kind, Need};
+use crate::kinds::{Kind, Maker, Need};
 use crate::probe::Meter;
 use crate::record::Record;
-use crate::{doctor, floor, interrupt, output, parse, text, wire};
+use crate::{doctor, floor, interrupt, output, parse, text, wire, zmq};
 
 pub(crate) use neighbour::neighbour;
 pub(crate) use offer::Schedule;
@@ -92,7 +92,7 @@ fn in_flight(args: &LoadArgs) -> u32 {
         }
         Workload::UnderLoad => 0,
         // The floor writes one message after another; how much is under way is the kernel's business.
-        Workload::Stream if args.messenger == Kind::FLOOR => 1,
+        Workload::Stream if args.messenger.is_floor() => 1,
         Workload::Stream => wire::window(args.size, args.peers, args.depth),
     }
 }
@@ -166,9 +166,11 @@ fn end_with_stdin() -> anyhow::Result<()> {
 ///
 /// When they cannot all be connected.
 fn connect(spec: &Spec, recorder: &Arc<Recorder>) -> anyhow::Result<Box<dyn Traffic>> {
-    match spec.kind.factory() {
-        Some(factory) => messengers::connect(factory, spec, recorder),
-        None => floor::connect(spec, recorder),
+    match spec.kind.maker() {
+        Maker::Messengers(factory) => messengers::connect(factory, spec, recorder),
+        Maker::Zmq => zmq::connect(spec, recorder),
+        Maker::Floor(wait) => floor::connect(spec, wait, recorder),
+        Maker::Perftest => bail!("bare verbs are loaded by perftest, from `run`"),
     }
 }
 

@@ -84,7 +84,8 @@ impl Settings {
                     settings.rounds = scenario.rounds.unwrap_or(rounds);
                 }
                 if settings.messengers.is_empty() {
-                    settings.messengers = scenario.messengers;
+                    let messengers = Some(scenario.messengers).filter(|all| !all.is_empty());
+                    settings.messengers = [messengers.unwrap_or_else(Kind::usual), scenario.references].concat();
                 }
                 // What is given on the command line is set last, and wins.
                 settings.set = [scenario.set, settings.set].concat();

@@ -41,6 +41,8 @@ pub(super) struct Scenario {
     /// Its name: that of a shipped one, or of its file.
     pub(super) name: String,
     pub(super) messengers: Vec<Kind>,
+    /// What is measured beside them, such as further floors.
+    pub(super) references: Vec<Kind>,
     pub(super) rounds: Option<u32>,
     pub(super) duration: Option<Duration>,
     pub(super) warmup: Option<Duration>,
@@ -64,6 +66,8 @@ struct File {
     about: String,
     #[serde(default)]
     messengers: Vec<Value>,
+    #[serde(default)]
+    references: Vec<Value>,
     rounds: Option<Value>,
     duration: Option<Value>,
     warmup: Option<Value>,
@@ -137,6 +141,7 @@ impl Scenario {
         Ok(Scenario {
             name: name.into(),
             messengers: all("messengers", &file.messengers, Kind::parse)?,
+            references: all("references", &file.references, Kind::parse)?,
             rounds: one("rounds", file.rounds.as_ref(), parse::rounds)?,
             duration: one("duration", file.duration.as_ref(), parse::measured_duration)?,
             warmup: one("warmup", file.warmup.as_ref(), parse::duration)?,

@@ -4,7 +4,7 @@
 //! that waits for signals; the number of peers does not matter.
 
 mod messenger;
-mod stalls;
+pub(crate) mod stalls;
 mod tally;
 
 use std::collections::BTreeMap;
@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::cli::ServeArgs;
 use crate::exit::Exit;
-use crate::kinds::Kind;
-use crate::{control, floor, host, interrupt, output, parse};
+use crate::kinds::{Kind, Maker};
+use crate::{control, floor, host, interrupt, output, parse, zmq};
 
 pub(crate) use tally::{Tally, thread_number};
 
@@ -65,15 +65,17 @@ pub(crate) fn serve(args: &ServeArgs) -> anyhow::Result<Exit> {
         interrupt::catch()?;
     }
     args.messenger.check(&parse::config(&args.set)?)?;
-    if args.inject_stall.is_some() && args.messenger == Kind::FLOOR {
+    if args.inject_stall.is_some() && args.messenger.is_floor() {
         bail!("--inject-stall is for messengers: bare TCP has no callback to stall in");
     }
-    let side: Arc<dyn Side> = match args.messenger.factory() {
-        Some(factory) => {
+    let side: Arc<dyn Side> = match args.messenger.maker() {
+        Maker::Messengers(factory) => {
             let config = parse::config(&args.set)?;
             messenger::Served::bind(args.messenger, factory, args.bind, config, args.reply, args.inject_stall)?
         }
-        None => floor::Served::bind(args.bind)?,
+        Maker::Zmq => zmq::bind(args.bind, args.reply, args.inject_stall)?,
+        Maker::Floor(wait) => floor::Served::bind(args.messenger, wait, args.bind)?,
+        Maker::Perftest => bail!("bare verbs are served by perftest, from `run`"),
     };
     let ready = Ready { address: side.address(), control: control::listen(args.control, side.clone())? };
     if args.child {

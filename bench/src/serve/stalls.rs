@@ -7,19 +7,19 @@ use crate::parse::Stall;
 
 /// When to stall, by the clock: what arrives meanwhile waits.
 #[derive(Debug)]
-pub(super) struct Stalls {
+pub(crate) struct Stalls {
     stall: Stall,
     begun: Instant,
 }
 
 impl Stalls {
     /// The first comes after a whole period.
-    pub(super) fn new(stall: Stall) -> Stalls {
+    pub(crate) fn new(stall: Stall) -> Stalls {
         Stalls { stall, begun: Instant::now() }
     }
 
     /// Returns when no stall is on.
-    pub(super) fn wait(&self) {
+    pub(crate) fn wait(&self) {
         if let Some(left) = self.left(self.begun.elapsed()) {
             thread::sleep(left);
         }

@@ -270,6 +270,10 @@ fn draw_marker(canvas: &Canvas<'_>, (x, y): (f64, f64), slot: Slot) -> Result<()
             let r = r * 1.15;
             canvas.polygon([(x, y - r), (x + r, y + r * 0.8), (x - r, y + r * 0.8)], ink)
         }
+        Slot::Zmq => {
+            let r = r * 1.15;
+            canvas.polygon([(x, y + r), (x + r, y - r * 0.8), (x - r, y - r * 0.8)], ink)
+        }
         Slot::Verbs => {
             let (long, short) = (r * 0.95, r * 0.3);
             canvas.polygon(
@@ -281,6 +285,25 @@ fn draw_marker(canvas: &Canvas<'_>, (x, y): (f64, f64), slot: Slot) -> Result<()
             let (long, short) = (r * 0.95, r * 0.3);
             canvas.polygon(
                 [(x - long, y - short), (x + long, y - short), (x + long, y + short), (x - long, y + short)],
+                ink,
+            )
+        }
+        Slot::FloorEpoll => {
+            let (long, short) = (r * 0.95, r * 0.3);
+            let plus =
+                [(-long, -short), (-short, -short), (-short, -long), (short, -long), (short, -short), (long, -short)];
+            let corners = plus.into_iter().chain(plus.map(|(a, b)| (-a, -b)));
+            canvas.polygon(corners.map(|(a, b)| (x + a, y + b)), ink)
+        }
+        Slot::FloorSpin => {
+            let (long, short) = (r * 0.95, r * 0.45);
+            canvas.polygon(
+                [
+                    (x - long, y + long),
+                    (x - long + short, y + long),
+                    (x + long, y - long),
+                    (x + long - short, y - long),
+                ],
                 ink,
             )
         }
@@ -318,8 +341,9 @@ fn spread(wanted: &[f64], low: f64, high: f64) -> Vec<f64> {
     places
 }
 
-/// A name that fits beside its line; the legend has it in full.
+/// A name that fits beside its line; the legend has it in full. What stands after a comma sets it apart from its like.
 fn short(name: &str) -> String {
+    let name = name.rsplit(", ").next().unwrap_or(name);
     if name.chars().count() <= NAME_MAX {
         return name.to_string();
     }
@@ -344,6 +368,7 @@ mod tests {
     fn long_names_are_cut_to_the_room_that_they_have() {
         assert_eq!(short("bare TCP"), "bare TCP");
         assert_eq!(short("experimental"), "experimen…");
+        assert_eq!(short("bare TCP, spinning"), "spinning");
     }
 
     #[test]
