@@ -14,7 +14,7 @@ pub use environment::{Environment, Limit};
 pub use histogram::{HistogramError, merge};
 pub use io::RecordError;
 pub(crate) use io::write_atomically;
-pub use sample::{Allocations, Latency, OpenLoop, Probe, Sample, Workload};
+pub use sample::{Allocations, Latency, OpenLoop, Probe, Sample, Stages, Workload};
 
 use std::collections::BTreeMap;
 
