@@ -24,6 +24,8 @@ mod events;
 mod inject;
 mod message;
 mod messenger;
+#[doc(hidden)]
+pub mod parts;
 mod policy;
 mod priority_queue;
 mod queue_thread;

@@ -40,6 +40,7 @@ pub use outbox::{Outbox, Refill};
 pub use readahead::{ReadAhead, ReadInto};
 pub use recv::{Incoming, Next, RecvHalf, RecvParams};
 
+pub(crate) use outq::OutQueue;
 pub(crate) use phase::Phase;
 pub(crate) use state::{Loss, State};
 
