@@ -75,13 +75,18 @@ check:
     RUSTDOCFLAGS="--deny warnings" cargo doc --locked --workspace --no-deps --document-private-items
     cargo test --locked --quiet --package msgr-bench --test licences --test tidy
 
-# Protocol cost in memory: encode, crc, session, decode.
+# What the parts cost that need no thread: encode, decode, crc, session, queues, throttle, histograms.
 micro *options:
     cargo bench --locked --package msgr --bench protocol -- {{ options }}
 
 # What a real ceph-mon does with our messengers, row by row.
 interop: setup
     cargo test --locked --package msgr-conformance --package msgr-simple --package msgr-async --test interop_with_ceph_mon -- --nocapture
+
+# Do the messengers count what strace, perf and valgrind count? A table; fails when a difference is above its limit.
+counts duration="4s": build
+    .ci/packages strace linux-perf valgrind
+    .ci/counts {{ duration }}
 
 # What measurements and test suites need: libzmq, a browser to open the pages in, axe-core to look for barriers in them, a Ceph
 # monitor to talk to.

@@ -98,7 +98,7 @@ impl Connection {
 
     pub(crate) fn post(&self, command: impl FnOnce(Arc<Connection>) -> Command) {
         if let Some(me) = self.me.upgrade() {
-            self.placement.mailbox().send(command(me));
+            self.placement.mailbox().send(command(me), &self.core);
         }
     }
 
@@ -123,7 +123,7 @@ impl Connection {
 
     /// Writes inline, and leaves what is left to the worker.
     fn transmit_here(&self) {
-        match self.write().run() {
+        match self.write().run(&self.core) {
             Wrote::All => {}
             Wrote::Full => {
                 if !self.placement.is_edge_triggered() {
@@ -175,8 +175,8 @@ impl Write {
         self.last
     }
 
-    /// Writes what waits, as far as the socket and the turn's share go.
-    pub(crate) fn run(&mut self) -> Wrote {
+    /// Writes what waits, as far as the socket and the turn's share go, and counts it with the messenger's `core`.
+    pub(crate) fn run(&mut self, core: &Core) -> Wrote {
         let Some(socket) = &self.socket else { return Wrote::All };
         if self.full {
             // The session stays marked as scheduled, so nothing is forgotten.
@@ -199,11 +199,20 @@ impl Write {
             if calls == WRITES_PER_TURN {
                 break Wrote::Share;
             }
-            calls += 1;
             let injected = self.session.as_ref().is_some_and(|(session, _)| session.inject_socket_failure());
-            let sent = if injected { Err(io::ErrorKind::ConnectionReset.into()) } else { socket.send(&self.outbox) };
+            let sent = if injected {
+                Err(io::ErrorKind::ConnectionReset.into())
+            } else {
+                calls += 1;
+                socket.send(&self.outbox)
+            };
             match sent {
-                Ok(n) => self.outbox.sent(n),
+                Ok(n) => {
+                    self.outbox.sent(n);
+                    if let Some(stages) = core.stages() {
+                        self.outbox.time_written(stages);
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.full = true;
@@ -218,9 +227,7 @@ impl Write {
             }
         };
         self.last = Some(begun);
-        if let Some((session, _)) = &self.session {
-            session.note_sending(calls as u64, begun.elapsed());
-        }
+        core.note_sending(calls as u64, begun.elapsed());
         outcome
     }
 }

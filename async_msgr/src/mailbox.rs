@@ -1,9 +1,10 @@
 //! External events: what other threads want of a worker.
 
-use msgr::Core;
 use msgr::session::Session;
+use msgr::stages::At;
 use msgr::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use msgr::sync::{Arc, Mutex, PoisonError};
+use msgr::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use msgr::{Core, Stages};
 
 use crate::connection::Connection;
 use crate::driver::Wake;
@@ -37,7 +38,9 @@ pub(crate) enum Command {
 /// A worker's queue of commands. Bounded by what sends them: each connection has at most a handful under way, for a
 /// session that asked to be transmitted does not ask again until it was.
 pub(crate) struct Mailbox {
-    queue: Mutex<Vec<Command>>,
+    /// The worker's number in its pool.
+    number: u64,
+    queue: Mutex<Queue>,
     /// Something may be in the queue.
     pending: AtomicBool,
     /// The worker sleeps, or is about to: whoever queues something must wake it.
@@ -45,20 +48,56 @@ pub(crate) struct Mailbox {
     waker: Arc<dyn Wake>,
 }
 
+#[derive(Default)]
+struct Queue {
+    commands: Vec<Command>,
+    /// Whose messenger's command was queued first, and when, of those whose stages are timed.
+    first: Option<(Arc<Core>, At)>,
+}
+
 impl Mailbox {
-    pub(crate) fn new(waker: Arc<dyn Wake>) -> Mailbox {
-        Mailbox { queue: Mutex::default(), pending: AtomicBool::new(false), sleeping: AtomicBool::new(false), waker }
+    pub(crate) fn new(number: u64, waker: Arc<dyn Wake>) -> Mailbox {
+        let (pending, sleeping) = (AtomicBool::new(false), AtomicBool::new(false));
+        Mailbox { number, queue: Mutex::default(), pending, sleeping, waker }
     }
 
-    /// Queues a command. Wakes the worker only if it sleeps and nobody else has woken it.
-    pub(crate) fn send(&self, command: Command) {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner).push(command);
+    /// Queues a command of a messenger's. Wakes the worker only if it sleeps and nobody else has woken it.
+    pub(crate) fn send(&self, command: Command, core: &Arc<Core>) {
+        let at = core.stages().map(Stages::now);
+        let mut queue = self.lock();
+        queue.commands.push(command);
+        if let (Some(at), None) = (at, &queue.first) {
+            queue.first = Some((Arc::clone(core), at));
+        }
+        drop(queue);
+        if self.must_ring() {
+            core.note_wake(self.number);
+            self.ring();
+        }
+    }
+
+    /// Ends the worker, once it has done what was queued before.
+    pub(crate) fn stop(&self) {
+        self.lock().commands.push(Command::Stop);
+        if self.must_ring() {
+            self.ring();
+        }
+    }
+
+    /// Something was queued: whether it takes a ring for the worker to notice.
+    fn must_ring(&self) -> bool {
         self.pending.store(true, SeqCst);
-        if self.sleeping.swap(false, SeqCst)
-            && let Err(error) = self.waker.wake()
-        {
+        self.sleeping.swap(false, SeqCst)
+    }
+
+    fn ring(&self) {
+        if let Err(error) = self.waker.wake() {
             tracing::error!(%error, "cannot wake a worker; it goes on with its next socket event");
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// To be called before sleeping; true when the worker must not sleep because something is queued.
@@ -68,15 +107,20 @@ impl Mailbox {
         self.pending.load(SeqCst)
     }
 
-    pub(crate) fn after_sleep(&self) {
-        self.sleeping.store(false, SeqCst);
+    /// To be called after sleeping; true when somebody has rung.
+    pub(crate) fn after_sleep(&self) -> bool {
+        !self.sleeping.swap(false, SeqCst)
     }
 
-    /// Moves everything queued into `into`, which is empty.
-    pub(crate) fn take(&self, into: &mut Vec<Command>) {
-        if self.pending.swap(false, SeqCst) {
-            std::mem::swap(into, &mut self.queue.lock().unwrap_or_else(PoisonError::into_inner));
+    /// Moves everything queued into `into`, which is empty. Tells whose messenger's command came first, and when, of those
+    /// whose stages are timed.
+    pub(crate) fn take(&self, into: &mut Vec<Command>) -> Option<(Arc<Core>, At)> {
+        if !self.pending.swap(false, SeqCst) {
+            return None;
         }
+        let mut queue = self.lock();
+        std::mem::swap(into, &mut queue.commands);
+        queue.first.take()
     }
 
     pub(crate) fn is_pending(&self) -> bool {

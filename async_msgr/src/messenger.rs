@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use msgr::session::{Session, Stack};
 use msgr::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak, thread};
@@ -120,6 +121,7 @@ impl AsyncMessenger {
         let dialer = Arc::new(Dialer { core: Arc::clone(&core), pool, stack, alive: alive.clone() });
         let stack: Weak<dyn Stack> = Arc::downgrade(&(Arc::clone(&dialer) as Arc<dyn Stack>));
         core.install(stack)?;
+        core.time_stages(Instant::now);
         Ok(AsyncMessenger { core, dialer, alive, state: Mutex::default(), changed: Condvar::new() })
     }
 
@@ -172,7 +174,7 @@ impl AsyncMessenger {
         let mut state = self.lock();
         state.bound = None;
         if std::mem::take(&mut state.listening) {
-            self.dialer.pool.first().send(Command::Unlisten(Arc::clone(&self.core)));
+            self.dialer.pool.first().send(Command::Unlisten(Arc::clone(&self.core)), &self.core);
         }
     }
 }
@@ -217,7 +219,7 @@ impl Messenger for AsyncMessenger {
             stack: Arc::clone(&self.dialer.stack),
             alive: self.alive.one(),
         };
-        self.dialer.pool.first().send(Command::Listen(Box::new(processor)));
+        self.dialer.pool.first().send(Command::Listen(Box::new(processor)), &self.core);
     }
 
     fn shutdown(&self) {
@@ -226,6 +228,10 @@ impl Messenger for AsyncMessenger {
         self.core.close_all();
         self.lock().shut_down = true;
         self.changed.notify_all();
+    }
+
+    fn shared_counters(&self) -> Vec<(&'static str, u64)> {
+        vec![("msgr_wait_calls", self.dialer.pool.wait_calls())]
     }
 
     fn wait(&self) -> Result<(), Error> {
@@ -255,7 +261,7 @@ impl Stack for Dialer {
         let placed = Arc::clone(placement.mailbox());
         let connection = Connection::new(Arc::clone(&self.core), placement, Arc::clone(&self.stack), self.alive.one());
         session.attach(connection.id, Arc::clone(&connection) as _);
-        placed.send(Command::Start(connection, session));
+        placed.send(Command::Start(connection, session), &self.core);
     }
 }
 

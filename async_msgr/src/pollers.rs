@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use msgr::stats::ThreadCounter;
+
 use crate::driver::{EventDriver, Ready, Token};
 
 /// Polls between two looks at the sockets: often enough that a busy queue does not starve them, seldom enough that their
@@ -56,6 +58,8 @@ pub struct Pollers {
     next_token: usize,
     /// Since the sockets were looked at.
     polls: u32,
+    /// Calls of the driver.
+    waits: Arc<ThreadCounter>,
 }
 
 struct Watched {
@@ -67,7 +71,13 @@ struct Watched {
 impl Default for Pollers {
     fn default() -> Pollers {
         static WORKERS: AtomicU64 = AtomicU64::new(0);
-        Pollers { worker: WORKERS.fetch_add(1, Relaxed), list: Vec::new(), next_token: FIRST_TOKEN, polls: 0 }
+        Pollers {
+            worker: WORKERS.fetch_add(1, Relaxed),
+            list: Vec::new(),
+            next_token: FIRST_TOKEN,
+            polls: 0,
+            waits: Arc::default(),
+        }
     }
 }
 
@@ -76,6 +86,12 @@ impl Pollers {
     #[must_use]
     pub fn worker(&self) -> u64 {
         self.worker
+    }
+
+    /// Counts the calls of the driver that these make.
+    #[must_use]
+    pub fn waits(&self) -> &Arc<ThreadCounter> {
+        &self.waits
     }
 
     /// Polls this too from now on, if it does not yet.
@@ -117,6 +133,7 @@ impl Pollers {
             }
         }
         self.polls = 0;
+        self.waits.add_one();
         driver.wait(ready, Some(Duration::ZERO))?;
         ready.retain(|event| !self.is_own(event.token));
         Ok(())
@@ -133,6 +150,7 @@ impl Pollers {
         timeout: Option<Duration>,
     ) -> io::Result<()> {
         if self.list.is_empty() {
+            self.waits.add_one();
             return driver.wait(ready, timeout);
         }
         self.watch(driver)?;
@@ -150,6 +168,7 @@ impl Pollers {
         if !ready.is_empty() {
             timeout = Some(Duration::ZERO);
         }
+        self.waits.add_one();
         driver.wait(ready, timeout)?;
         ready.retain(|event| !self.is_own(event.token));
         self.poll(ready);

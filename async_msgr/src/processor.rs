@@ -64,6 +64,6 @@ impl Processor {
         let mailbox = Arc::clone(placement.mailbox());
         let connection =
             Connection::new(Arc::clone(&self.core), placement, Arc::clone(&self.stack), self.alive.clone());
-        mailbox.send(Command::Accepted(connection, socket, from));
+        mailbox.send(Command::Accepted(connection, socket, from), &self.core);
     }
 }

@@ -149,10 +149,14 @@ impl Slot {
 
     /// Reads and processes what is there, up to the turn's share.
     fn read(&mut self, shared: &mut Loop) -> Next {
-        for _ in 0..READS_PER_TURN {
+        for read in 0..READS_PER_TURN {
             let Some(wire) = &mut self.link else { return Next::Keep };
             if wire.waiting {
                 return Next::Keep;
+            }
+            if let Some(stages) = self.connection.core.stages() {
+                // Known since the worker woke, and behind a read that was full, since now.
+                wire.link.note_input(if read == 0 { stages.at(shared.now) } else { stages.now() });
             }
             let full = match wire.link.read_with(&mut shared.ahead, |into| wire.socket.read(into)) {
                 Ok(Some(full)) => full,
@@ -226,7 +230,7 @@ impl Slot {
         if wire.connecting {
             return Next::Keep;
         }
-        let wrote = write.run();
+        let wrote = write.run(&self.connection.core);
         drop(write);
         if wrote == Wrote::Share {
             self.connection.post(crate::mailbox::Command::Transmit);

@@ -9,9 +9,10 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use msgr::Core;
 use msgr::session::{ReadAhead, Session};
+use msgr::stats::ThreadCounter;
 use msgr::sync::{Arc, thread, thread_local};
+use msgr::{Core, Stage};
 use slab::Slab;
 
 use crate::connection::Connection;
@@ -62,6 +63,8 @@ pub(crate) struct Worker {
     entries: Slab<Entry>,
     shared: Loop,
     busy_poll: Duration,
+    /// The last wait was ended, or was about to be, by somebody who queued a command.
+    rung: bool,
 }
 
 impl Worker {
@@ -74,7 +77,12 @@ impl Worker {
             again: Vec::new(),
             now: Instant::now(),
         };
-        Worker { mailbox, entries: Slab::new(), shared, busy_poll: Duration::from_micros(busy_poll_us) }
+        Worker { mailbox, entries: Slab::new(), shared, busy_poll: Duration::from_micros(busy_poll_us), rung: false }
+    }
+
+    /// Counts its calls that wait for readiness.
+    pub(crate) fn waits(&self) -> Arc<ThreadCounter> {
+        Arc::clone(self.shared.pollers.waits())
     }
 
     /// Runs until told to stop.
@@ -95,7 +103,11 @@ impl Worker {
             while let Some(token) = self.shared.timers.due(self.shared.now) {
                 self.on_timer(token);
             }
-            self.mailbox.take(&mut commands);
+            if let Some((core, at)) = self.mailbox.take(&mut commands)
+                && let Some(stages) = core.stages().filter(|_| self.rung)
+            {
+                stages.record(Stage::Woken, at, stages.at(self.shared.now), 1);
+            }
             for command in commands.drain(..) {
                 if matches!(command, Command::Stop) {
                     self.shared.pollers.finish();
@@ -112,6 +124,7 @@ impl Worker {
 
     /// Waits for readiness: not at all while there is work left, and only after polling for as long as the options say.
     fn wait(&mut self, ready: &mut Vec<Ready>) -> io::Result<()> {
+        self.rung = false;
         let no_time = Some(Duration::ZERO);
         let Loop { driver, pollers, timers, again, now, .. } = &mut self.shared;
         if !again.is_empty() {
@@ -132,7 +145,7 @@ impl Worker {
         let timeout = timers.until_next(*now);
         let timeout = if self.mailbox.before_sleep() { no_time } else { timeout };
         let result = pollers.wait(&mut **driver, ready, timeout);
-        self.mailbox.after_sleep();
+        self.rung = self.mailbox.after_sleep();
         result
     }
 

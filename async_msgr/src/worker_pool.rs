@@ -2,13 +2,14 @@
 
 use std::io;
 
+use msgr::stats::ThreadCounter;
 use msgr::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use msgr::sync::thread::{self, JoinHandle};
 use msgr::sync::{Arc, Mutex, PoisonError, Weak};
 use msgr::{Config, EventDriverKind};
 
 use crate::driver::{self, EventDriver};
-use crate::mailbox::{Command, Mailbox};
+use crate::mailbox::Mailbox;
 use crate::worker::Worker;
 
 /// Most workers in a pool; more than cores only adds switches, and Ceph caps it here too.
@@ -35,6 +36,8 @@ struct Shared {
     edge_triggered: bool,
     /// Connections placed on it.
     references: AtomicUsize,
+    /// Its calls that wait for readiness.
+    waits: Arc<ThreadCounter>,
 }
 
 /// A connection's place on a worker, counted until dropped.
@@ -73,11 +76,12 @@ impl WorkerPool {
         for index in 0..key.workers {
             let driver = driver()?;
             let edge_triggered = driver.is_edge_triggered();
-            let mailbox = Arc::new(Mailbox::new(driver.waker()));
+            let mailbox = Arc::new(Mailbox::new(index, driver.waker()));
             let worker = Worker::new(driver, Arc::clone(&mailbox), key.busy_poll_us);
+            let waits = worker.waits();
             let thread = thread::Builder::new().name(format!("msgr-worker-{index}")).spawn(|| worker.run())?;
             pool.threads.push(thread);
-            pool.workers.push(Arc::new(Shared { mailbox, edge_triggered, references: AtomicUsize::new(0) }));
+            pool.workers.push(Arc::new(Shared { mailbox, edge_triggered, references: AtomicUsize::new(0), waits }));
         }
         Ok(pool)
     }
@@ -86,6 +90,11 @@ impl WorkerPool {
     pub(crate) fn place(&self) -> Placement {
         let least = self.workers.iter().min_by_key(|worker| worker.references.load(Relaxed));
         Placement::on(least.unwrap_or(&self.workers[0]))
+    }
+
+    /// How often its workers have called their drivers to wait, whether or not with time to wait.
+    pub(crate) fn wait_calls(&self) -> u64 {
+        self.workers.iter().map(|worker| worker.waits.get()).sum()
     }
 
     /// The mailbox of the worker that listens.
@@ -118,7 +127,7 @@ impl Drop for Placement {
 impl Drop for WorkerPool {
     fn drop(&mut self) {
         for worker in &self.workers {
-            worker.mailbox.send(Command::Stop);
+            worker.mailbox.stop();
         }
         let me = thread::current().id();
         for thread in self.threads.drain(..) {

@@ -141,7 +141,7 @@ pub(crate) struct RunArgs {
     /// Let the side under test answer nothing for LENGTH in every EVERY, to see which figures show it; not for tcp
     #[arg(long, value_name = "LENGTH/EVERY", value_parser = parse::stall)]
     pub(crate) inject_stall: Option<Stall>,
-    /// Also take stage histograms of each point once, in an extra short pass: where the time of a message goes
+    /// Also time the stages of messages, in an extra pass after each sample: where the time of a message goes
     #[arg(long)]
     pub(crate) stages: bool,
     /// Few and short samples: the default run in a minute

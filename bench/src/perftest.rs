@@ -109,6 +109,7 @@ impl Ends {
             connect_ns: 0,
             server: Probe::default(),
             load: Probe::default(),
+            stages: None,
             allocations: None,
         };
         match workload {

@@ -247,6 +247,8 @@ options! {
     ms_inject_delay_probability: f64 = 0.0;
     /// Fault injection: seconds for which points where races are likely are held up.
     ms_inject_internal_delays: Duration = Duration::ZERO;
+    /// Time the stages of each message's way, into histograms; costs readings of the clock.
+    ms_stage_histograms: bool = false;
     /// RDMA device, such as mlx5_0; empty is the first one.
     ms_async_rdma_device_name: String = String::new();
     /// Port of the RDMA device, from 1.

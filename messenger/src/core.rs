@@ -21,6 +21,7 @@ use crate::priority_queue::PriorityQueue;
 use crate::queue_thread::QueueThread;
 use crate::registry::Registry;
 use crate::session::{Cause, Driver, Phase, Session, Stack, State};
+use crate::stages::Stages;
 use crate::stats::{Counters, Stats, add};
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use crate::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak, thread};
@@ -51,6 +52,7 @@ pub struct Core {
     arriving_throttle: Arc<Throttle>,
     loopback: Mutex<Option<Arc<Session>>>,
     counters: Counters,
+    pub(crate) stages: OnceLock<Stages>,
     global_seq: Mutex<u32>,
     next_id: AtomicU64,
     random: AtomicU64,
@@ -94,6 +96,7 @@ impl Core {
             arriving_throttle: Throttle::new(config.ms_dispatch_throttle_bytes),
             loopback: Mutex::default(),
             counters: Counters::default(),
+            stages: OnceLock::new(),
             global_seq: Mutex::new(0),
             next_id: AtomicU64::new(1),
             random: AtomicU64::new(seed | 1),

@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::message::{Message, PRIORITY_HIGHEST, PRIORITY_LOW};
 use crate::priority_queue::PriorityQueue;
 use crate::session::{Session, State};
+use crate::stages::{At, Stage};
 use crate::stats::add;
 
 /// Class of the items that belong to no connection's turn: events and loopback messages.
@@ -87,8 +88,10 @@ impl Core {
         }
         if let Some(dispatcher) = dispatchers.fast(&message) {
             let permit = message.permits.dispatch.take();
+            let begun = message.begun.0;
             dispatcher.ms_fast_dispatch(connection, message);
             drop(permit);
+            self.time_dispatched(begun);
             return;
         }
         let priority = message.priority;
@@ -102,6 +105,13 @@ impl Core {
                 queue.push_fair(class, priority, cost, item);
             }
         });
+    }
+
+    /// The callback has returned to which a message went that was decoded then.
+    fn time_dispatched(&self, begun: Option<At>) {
+        if let (Some(begun), Some(stages)) = (begun, self.stages()) {
+            stages.record(Stage::Dispatched, begun, stages.now(), 1);
+        }
     }
 
     /// Queues an event, if any dispatcher wants it.
@@ -176,9 +186,10 @@ impl Core {
     fn run_message(&self, dispatchers: &DispatcherList, connection: &Connection, mut message: Message) {
         let _permit = message.permits.dispatch.take();
         let kind = message.kind;
+        let begun = message.begun.0;
         for dispatcher in &dispatchers.all {
             match dispatcher.ms_dispatch(connection, message) {
-                None => return,
+                None => return self.time_dispatched(begun),
                 Some(back) => message = back,
             }
         }

@@ -24,11 +24,14 @@ mod events;
 mod inject;
 mod message;
 mod messenger;
+#[doc(hidden)]
+pub mod parts;
 mod policy;
 mod priority_queue;
 mod queue_thread;
 mod registry;
 pub mod session;
+pub mod stages;
 pub mod stats;
 #[doc(hidden)]
 pub mod sync;
@@ -46,5 +49,6 @@ pub use error::{Error, PeerError};
 pub use message::{Message, PRIORITY_DEFAULT, PRIORITY_HIGH, PRIORITY_HIGHEST, PRIORITY_LOW};
 pub use messenger::{Messenger, MessengerFactory, Setup};
 pub use policy::Policy;
+pub use stages::{Stage, Stages};
 pub use stats::Stats;
 pub use throttle::{Permit, Throttle};

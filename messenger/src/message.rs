@@ -5,6 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 
 use crate::entity::EntityName;
+use crate::stages::Begun;
 use crate::throttle::Permit;
 
 /// Priority of ordinary messages; what a priority of 0 becomes when sent.
@@ -48,6 +49,7 @@ pub struct Message {
     /// Sender; set by the messenger.
     pub source: Option<EntityName>,
     pub(crate) permits: Permits,
+    pub(crate) begun: Begun,
 }
 
 /// What a received message holds of the throttles. A clone holds nothing: it is another message.

@@ -12,6 +12,7 @@ use crate::entity::{EntityName, EntityType};
 use crate::error::Error;
 use crate::message::Message;
 use crate::policy::Policy;
+use crate::stages::Stages;
 use crate::stats::Stats;
 use crate::throttle::Throttle;
 
@@ -204,5 +205,16 @@ pub trait Messenger: Send + Sync {
     /// The counters, now.
     fn stats(&self) -> Stats {
         self.core().stats()
+    }
+
+    /// Name and value of the counters of what the messenger shares with others of its process, now: every one of them shows
+    /// the same, so they are not to be summed up. None where it shares nothing.
+    fn shared_counters(&self) -> Vec<(&'static str, u64)> {
+        Vec::new()
+    }
+
+    /// Where the time of messages goes, if `ms_stage_histograms` asks for it.
+    fn stages(&self) -> Option<&Stages> {
+        self.core().stages()
     }
 }

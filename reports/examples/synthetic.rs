@@ -249,6 +249,7 @@ fn sample(random: &mut fastrand::Rng, round: u32, kind: &str, peers: u32, messag
             cpu_sys_us: (cpu * 0.6) as u64,
             ..Probe::default()
         },
+        stages: None,
         allocations,
     }
 }

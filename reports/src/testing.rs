@@ -98,6 +98,7 @@ fn sample(messenger: &str, peers: u32, round: u32) -> Sample {
         connect_ns: 1_000_000,
         server: Probe { threads: 4, rss: 4_000_000, ..Probe::default() },
         load: Probe::default(),
+        stages: None,
         allocations: None,
     }
 }

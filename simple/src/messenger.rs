@@ -1,6 +1,7 @@
 //! The messenger: binding, starting, and the order in which everything ends.
 
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use msgr::session::{Session, Stack};
 use msgr::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, thread};
@@ -49,6 +50,7 @@ impl SimpleMessenger {
         });
         let stack: Arc<dyn Stack> = inner.clone();
         inner.core.install(Arc::downgrade(&stack))?;
+        inner.core.time_stages(Instant::now);
         Ok(SimpleMessenger(inner))
     }
 }

@@ -3,10 +3,11 @@
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use msgr::Core;
 use msgr::session::{Cause, Driver, Link, Session};
+use msgr::stages::At;
 use msgr::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use msgr::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use msgr::{Core, Stage, Stages};
 
 use crate::socket;
 
@@ -51,6 +52,8 @@ struct State {
     resumed: bool,
     /// The writer is, or is about to be, waiting. Whoever wakes it clears this, so that a wake-up is paid for once.
     writer_sleeps: bool,
+    /// When the writer was woken, until it runs; if stages are timed.
+    woken: Option<At>,
 }
 
 impl Pipe {
@@ -163,6 +166,9 @@ impl Pipe {
             Some(timeout) => self.writer_wakes.wait_timeout(state, timeout).unwrap_or_else(PoisonError::into_inner).0,
         };
         state.writer_sleeps = false;
+        if let (Some(woken), Some(stages)) = (state.woken.take(), self.core.stages()) {
+            stages.record(Stage::Woken, woken, stages.now(), 1);
+        }
         state
     }
 
@@ -223,9 +229,14 @@ impl Pipe {
         let sleeps = {
             let mut state = self.lock();
             change(&mut state);
-            std::mem::take(&mut state.writer_sleeps)
+            let sleeps = std::mem::take(&mut state.writer_sleeps);
+            if sleeps {
+                state.woken = self.core.stages().map(Stages::now);
+            }
+            sleeps
         };
         if sleeps {
+            self.core.note_wake(self.id);
             self.writer_wakes.notify_one();
         }
     }

@@ -152,8 +152,10 @@ impl<F: FnOnce(Open) -> Result<(), Cause>> Reader<'_, F> {
         for bytes in output {
             let mut rest = &bytes[..];
             while !rest.is_empty() {
-                let written = socket::write_slice(self.socket, rest).map_err(broken)?;
-                rest = &rest[written..];
+                let begun = Instant::now();
+                let written = socket::write_slice(self.socket, rest);
+                self.pipe.core().note_sending(1, begun.elapsed());
+                rest = &rest[written.map_err(broken)?..];
             }
         }
         Ok(())
@@ -161,7 +163,18 @@ impl<F: FnOnce(Open) -> Result<(), Cause>> Reader<'_, F> {
 
     /// Reads once, blocking until something comes; false when the time it was armed with is over.
     fn fill(&mut self) -> Result<bool, Cause> {
+        let core = self.pipe.core();
         loop {
+            if let Some(stages) = core.stages() {
+                // A blocked read does not tell its waiting from its copying, so the waiting is done first.
+                core.note_read_call();
+                match socket::await_input(self.socket) {
+                    Ok(()) => self.link.note_input(stages.now()),
+                    Err(Errno::INTR) => continue,
+                    Err(Errno::AGAIN) => return Ok(false),
+                    Err(error) => return Err(broken(error)),
+                }
+            }
             match self.link.read_with(&mut self.ahead, |into| socket::read(self.socket, into)) {
                 Ok(Some(_)) => return Ok(true),
                 Ok(None) => return Err(Cause::Closed),

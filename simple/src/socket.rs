@@ -8,7 +8,7 @@ use msgr::Config;
 use msgr::session::{Outbox, ReadInto};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, retry_on_intr};
-use rustix::net::{SendAncillaryBuffer, SendFlags, send, sendmsg};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, send, sendmsg};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
 /// Segments gathered into one write. A payload of its own segment has more than 1 KiB and comes with one of framing,
@@ -86,6 +86,11 @@ pub(crate) fn read(socket: &TcpStream, into: ReadInto<'_>) -> Result<usize, Errn
         ReadInto::Slice(slice) => rustix::io::read(socket, slice),
         ReadInto::Append(vec) => rustix::io::read(socket, rustix::buffer::spare_capacity(vec)),
     }
+}
+
+/// Blocks until there is something to read, the end of the stream included, as [`read`] would, and leaves it there.
+pub(crate) fn await_input(socket: &TcpStream) -> Result<(), Errno> {
+    recv(socket, &mut [0; 1], RecvFlags::PEEK).map(drop)
 }
 
 /// Writes as much of the outbox as one call takes, blocking until all of that is with the kernel; returns how many

@@ -98,20 +98,27 @@ fn flush(pipe: &Pipe, open: &Open, outbox: &mut Outbox) -> rustix::io::Result<()
     let begun = Instant::now();
     let mut now = begun;
     let mut calls = 0;
-    while outbox.refill(&open.session, open.generation) == Refill::Some {
-        while !outbox.is_empty() {
-            if open.session.inject_socket_failure() {
-                return Err(Errno::CONNRESET);
+    let mut write = |outbox: &mut Outbox| {
+        while outbox.refill(&open.session, open.generation) == Refill::Some {
+            while !outbox.is_empty() {
+                if open.session.inject_socket_failure() {
+                    return Err(Errno::CONNRESET);
+                }
+                calls += 1;
+                let written = socket::write(&open.socket, outbox)?;
+                outbox.sent(written);
+                if let Some(stages) = pipe.core().stages() {
+                    outbox.time_written(stages);
+                }
+                now = Instant::now();
+                pipe.note_write(now);
             }
-            let written = socket::write(&open.socket, outbox)?;
-            outbox.sent(written);
-            calls += 1;
-            now = Instant::now();
-            pipe.note_write(now);
         }
-    }
-    open.session.note_sending(calls, now - begun);
-    Ok(())
+        Ok(())
+    };
+    let outcome = write(outbox);
+    pipe.core().note_sending(calls, now - begun);
+    outcome
 }
 
 #[cfg(all(test, msgr_shuttle))]

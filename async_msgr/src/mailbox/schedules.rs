@@ -52,13 +52,15 @@ fn cores(number: usize) -> Vec<Arc<Core>> {
 /// `Worker::run` does, until it has had all.
 fn exchange(senders: usize, commands: usize) {
     let bell = Arc::new(Bell::default());
-    let mailbox = Arc::new(Mailbox::new(Arc::clone(&bell) as Arc<dyn Wake>));
+    let mailbox = Arc::new(Mailbox::new(0, Arc::clone(&bell) as Arc<dyn Wake>));
     let cores = cores(senders * commands);
     let senders: Vec<_> = cores
         .chunks(commands)
         .map(|cores| {
             let (mailbox, cores) = (Arc::clone(&mailbox), cores.to_vec());
-            thread::spawn(move || cores.into_iter().for_each(|core| mailbox.send(Command::Unlisten(core))))
+            thread::spawn(move || {
+                cores.into_iter().for_each(|core| mailbox.send(Command::Unlisten(Arc::clone(&core)), &core))
+            })
         })
         .collect();
     let (mut received, mut sleeps, mut taken) = (Vec::new(), 0, Vec::new());

@@ -32,7 +32,8 @@ pub(crate) use server::listen;
 /// messengers bind (`ms_bind_port_min` to `ms_bind_port_max`).
 pub(crate) const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7390);
 
-/// Longest line of either side. A reply names each kind of thread and counter once, in some 2 KiB.
+/// Longest line of either side. A reply names each kind of thread and counter once, in some 2 KiB; five stage histograms add
+/// as much.
 const LINE_MAX: u64 = 64 << 10;
 
 /// How long a connection may stay silent: longer than the longest interval (30 minutes).

@@ -55,9 +55,9 @@ fn answer(request: &Request, meter: &mut Meter, side: &dyn Side) -> anyhow::Resu
             return Ok(Reply::Hello { version, kind: side.kind().name().into() });
         }
         Request::Baseline => meter.baseline()?,
-        Request::Start => meter.start(side.messages())?,
+        Request::Start => meter.start(side.counted())?,
         Request::End => {
-            let interval = Box::new(meter.end(side.messages(), side.counters())?);
+            let interval = Box::new(meter.end(|| side.counted())?);
             return Ok(Reply::Interval { interval });
         }
     }

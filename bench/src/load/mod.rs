@@ -209,14 +209,14 @@ fn measure(
     }
 
     control.start()?;
-    own.start(0)?;
+    own.start(traffic.counters().into())?;
     let from = Instant::now();
     recorder.measure();
     begun();
     let waited = recorder.wait(duration)?;
     recorder.cool();
     let elapsed = from.elapsed();
-    let own = own.end(0, traffic.counters())?;
+    let own = own.end(|| traffic.counters().into())?;
     let server = control.end()?;
     recorder.stop();
 
@@ -252,6 +252,7 @@ fn measure(
         connect_ns: u64::try_from(connect_ns.as_nanos())?,
         server: server.probe,
         load: own.probe,
+        stages: server.stages,
         allocations: server.allocations,
     };
     Ok(Some(Measured { sample, waited, traffic }))

@@ -14,6 +14,8 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 
 use crate::cli::{Pin, RunArgs};
+use msgr_reports::record::{Sample, Stages};
+
 use crate::exit::{Exit, Refusal};
 use crate::host::{self, Limits};
 use crate::kinds::{Kind, Network};
@@ -70,6 +72,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     let mut run = Running {
         record: Record::new(settings.plan(args), &limits)?,
         counting: counting_binary(&program),
+        stages: args.stages,
         taking: Taking {
             program,
             warmup: settings.warmup,
@@ -164,6 +167,7 @@ struct Running {
     record: Record,
     taking: Taking,
     counting: Option<PathBuf>,
+    stages: bool,
     failures: Vec<String>,
 }
 
@@ -222,11 +226,13 @@ impl Running {
     /// What a sample takes, roughly.
     fn cost(&self, task: &Task, settings: &Settings) -> Duration {
         let extra = COUNTING_WARMUP + COUNTING_DURATION + START_AND_END;
+        let point = &settings.points[task.point];
         let passes = u32::from(self.counts(task, settings));
-        expected(&settings.points[task.point], &self.taking) + extra * passes
+        let stages = u32::from(self.stages && point.kind.factory().is_some());
+        expected(point, &self.taking) * (1 + stages) + extra * passes
     }
 
-    /// Takes one sample, and counts its allocations where that is asked for. Gives its headline.
+    /// Takes one sample, and the extra passes that are asked for. Gives its headline.
     fn one(&mut self, task: &Task, point: &Point, count: bool) -> Result<String, NoSample> {
         let Taken { mut sample, complaints } = self.taking.take(point, &self.taking.program, task.seed)?;
         sample.round = task.round;
@@ -236,28 +242,38 @@ impl Running {
             self.record
                 .warn("no-clean-end", format!("A side did not end as it should after a sample was taken: {words}."));
         }
-        let counted = match &self.counting {
-            Some(counting) if count => {
-                let taking = Taking { warmup: COUNTING_WARMUP, duration: COUNTING_DURATION, ..self.taking.clone() };
-                Some(taking.take(point, counting, task.seed))
-            }
-            _ => None,
-        };
-        let interrupted = match counted {
-            Some(Ok(counted)) => {
-                sample.allocations = counted.sample.allocations;
-                false
-            }
-            Some(Err(NoSample::Failed(words))) => {
-                self.record.warn("no-allocations", format!("The allocations of one point were not counted: {words}."));
-                false
-            }
-            Some(Err(NoSample::Interrupted)) => true,
-            None => false,
-        };
+        let passes = self.passes(task, point, count, &mut sample);
         // What was measured is kept, interrupted or not.
         self.record.add(sample);
-        if interrupted { Err(NoSample::Interrupted) } else { Ok(headline) }
+        passes.map(|()| headline)
+    }
+
+    /// The extra passes of a sample: what costs time to find out is not found out while time is measured.
+    fn passes(&mut self, task: &Task, point: &Point, count: bool, sample: &mut Sample) -> Result<(), NoSample> {
+        if let (Some(counting), true) = (&self.counting, count) {
+            let taking = Taking { warmup: COUNTING_WARMUP, duration: COUNTING_DURATION, ..self.taking.clone() };
+            match taking.take(point, counting, task.seed) {
+                Ok(counted) => sample.allocations = counted.sample.allocations,
+                Err(NoSample::Failed(words)) => self
+                    .record
+                    .warn("no-allocations", format!("The allocations of one point were not counted: {words}.")),
+                Err(interrupted) => return Err(interrupted),
+            }
+        }
+        if self.stages && point.kind.factory().is_some() {
+            let timed = Setting { name: "ms_stage_histograms".into(), value: "true".into() };
+            let point = Point { set: [point.set.clone(), vec![timed]].concat(), ..point.clone() };
+            match self.taking.take(&point, &self.taking.program, task.seed) {
+                Ok(Taken { sample: timed, .. }) => {
+                    sample.stages = timed.stages.map(|stages| Stages { round_trip: timed.latency, ..stages });
+                }
+                Err(NoSample::Failed(words)) => {
+                    self.record.warn("no-stages", format!("The stages of one point were not timed: {words}."));
+                }
+                Err(interrupted) => return Err(interrupted),
+            }
+        }
+        Ok(())
     }
 
     /// Allocations are counted once a point, for messengers: the floor has none to speak of.
@@ -300,6 +316,7 @@ mod tests {
                 verbs: None,
             },
             counting: None,
+            stages: false,
             failures: failures.iter().map(ToString::to_string).collect(),
         }
     }

@@ -13,6 +13,7 @@ use super::stalls::Stalls;
 use super::{Side, Tally};
 use crate::kinds::Kind;
 use crate::parse::Stall;
+use crate::probe::StageCounts;
 use crate::wire::{CREDIT, REPLY, REQUEST, STREAM, STREAM_MARK, payload};
 
 /// A bound and started messenger, `osd.0` with nonce 0.
@@ -68,8 +69,12 @@ impl Side for Served {
     }
 
     fn counters(&self) -> BTreeMap<String, u64> {
-        let counters = self.messenger.stats().entries().into_iter();
+        let counters = self.messenger.stats().entries().into_iter().chain(self.messenger.shared_counters());
         counters.map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    fn stages(&self) -> Option<StageCounts> {
+        self.messenger.stages().map(StageCounts::read)
     }
 
     fn stop(&self) -> anyhow::Result<()> {

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::cli::ServeArgs;
 use crate::exit::Exit;
 use crate::kinds::{Kind, Maker};
+use crate::probe::{self, Counted, StageCounts};
 use crate::{control, floor, host, interrupt, output, parse, zmq};
 
 pub(crate) use tally::{Tally, thread_number};
@@ -35,6 +36,16 @@ pub(crate) trait Side: Send + Sync {
 
     /// The messenger's own counters; empty for the floor.
     fn counters(&self) -> BTreeMap<String, u64>;
+
+    /// Where the time of messages went, if that is timed.
+    fn stages(&self) -> Option<StageCounts> {
+        None
+    }
+
+    /// All that it has counted so far.
+    fn counted(&self) -> Counted {
+        Counted { messages: self.messages(), counters: self.counters(), stages: self.stages() }
+    }
 
     /// Ends it and waits until it has ended.
     ///
@@ -97,7 +108,11 @@ pub(crate) fn serve(args: &ServeArgs) -> anyhow::Result<Exit> {
         }
     }
     side.stop().with_context(|| format!("{} does not end", args.messenger.name()))?;
-    for (name, value) in side.counters() {
+    // Read before anything is printed, which costs some of the same.
+    let totals = probe::lifetime()?;
+    let counters = side.counters();
+    let counters = counters.iter().map(|(name, value)| (name.as_str(), *value));
+    for (name, value) in counters.chain([("messages", side.messages())]).chain(totals) {
         output::line(&format!("{name} {value}"))?;
     }
     Ok(Exit::Done)

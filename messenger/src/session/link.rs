@@ -13,6 +13,7 @@ use crate::core::Core;
 use crate::error::PeerError;
 use crate::events::Event;
 use crate::message::Message;
+use crate::stages::At;
 use crate::stats::add;
 use crate::turn;
 
@@ -81,6 +82,8 @@ pub struct Link {
     /// Batches so far, to choose which are timed.
     batches: u32,
     named: bool,
+    /// When the input was known to be there that was read last, if stages are timed.
+    input_at: Option<At>,
     /// Last message dispatched before the link went stale in the middle of a batch; what was decoded behind it does not
     /// count as received, so the peer sends it again.
     stale_from: Option<u64>,
@@ -133,6 +136,7 @@ impl Link {
             held_until: None,
             batches: 0,
             named: false,
+            input_at: None,
             stale_from: None,
             since: now,
         }
@@ -237,6 +241,7 @@ impl Link {
         if self.core.inject_socket_failure() {
             return Ok(None);
         }
+        add(&self.core.counters().msgr_read_calls, 1);
         let (room, n) = match &mut self.phase {
             Phase::Open(half) => half.read_with(ahead, read)?,
             Phase::Connector(Connector { input, .. }) | Phase::Acceptor(Acceptor { input, .. }) => {
@@ -247,9 +252,14 @@ impl Link {
                 (room, n)
             }
         };
-        add(&self.core.counters().msgr_read_calls, 1);
         add(&self.core.counters().msgr_recv_bytes, n as u64);
         Ok((n > 0).then_some(n == room))
+    }
+
+    /// The input that was just read, or is about to be, was known to be there at this time; for a stack whose stages are
+    /// timed.
+    pub fn note_input(&mut self, at: At) {
+        self.input_at = Some(at);
     }
 
     /// Takes input that a stack received into a buffer of its own.

@@ -40,6 +40,7 @@ pub use outbox::{Outbox, Refill};
 pub use readahead::{ReadAhead, ReadInto};
 pub use recv::{Incoming, Next, RecvHalf, RecvParams};
 
+pub(crate) use outq::OutQueue;
 pub(crate) use phase::Phase;
 pub(crate) use state::{Loss, State};
 
@@ -54,6 +55,7 @@ use crate::error::Error;
 use crate::events::Event;
 use crate::message::{Message, PRIORITY_DEFAULT, Permits};
 use crate::policy::Policy;
+use crate::stages::{Begun, Stages};
 use crate::stats::add;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -141,6 +143,8 @@ impl Session {
         message.source = Some(self.core.my_name());
         // Sent on, it is another message: it leaves the throttles it came through, here and not under a lock later.
         message.permits = Permits::default();
+        // What goes to ourselves passes no stage: it is neither written nor read.
+        message.begun = Begun(self.core.stages().filter(|_| !self.loopback).map(Stages::now));
         let mut state = self.lock();
         if state.phase == Phase::Closed {
             add(&self.core.counters().msgr_drop_closed_messages, 1);

@@ -7,7 +7,8 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use crate::coverage::{self, Point};
 use crate::message::Message;
-use crate::stats::{add, add_time};
+use crate::stages::{At, Stage, Stages};
+use crate::stats::add;
 use crate::sync::thread_local;
 use crate::wire::{features, frame, tag};
 
@@ -31,6 +32,25 @@ pub enum Refill {
 pub struct Outbox {
     segments: VecDeque<Bytes>,
     bytes: usize,
+    /// Made when the first message is timed.
+    timing: Option<Box<Timing>>,
+}
+
+/// When the messages were taken up whose last byte is not written yet.
+#[derive(Debug, Default)]
+struct Timing {
+    /// Bytes written.
+    sent: u64,
+    /// A batch has at least one message in the outbox, so these are no more than its messages.
+    batches: VecDeque<Batch>,
+}
+
+#[derive(Debug)]
+struct Batch {
+    taken: At,
+    messages: u64,
+    /// Bytes written once its last is.
+    end: u64,
 }
 
 /// Buffers of the writing thread, used for one batch at a time; an idle connection owns none.
@@ -78,6 +98,8 @@ impl Outbox {
             }
             (control, replayed, Format::new(state.features, session.core().config()))
         };
+        let stages = session.core().stages();
+        let taken = stages.map(Stages::now);
         let messages = batch.len() as u64;
         let before = self.bytes;
         // Everything framed before was written or sealed, so this reclaims the buffer unless a slow peer still has part
@@ -94,6 +116,9 @@ impl Outbox {
             control_frame(framing, &frame::keepalive2_ack(stamp));
         }
         for message in &mut *batch {
+            if let (Some(stages), Some(taken), Some(begun)) = (stages, taken, message.begun.0) {
+                stages.record(Stage::Queued, begun, taken, 1);
+            }
             encode::message(message, format, framing, &mut self.segments);
         }
         batch.clear();
@@ -102,6 +127,10 @@ impl Outbox {
         }
         encode::seal(framing, &mut self.segments);
         self.bytes = self.segments.iter().map(Bytes::len).sum();
+        if let Some(taken) = taken.filter(|_| messages > 0) {
+            let timing = self.timing.get_or_insert_default();
+            timing.batches.push_back(Batch { taken, messages, end: timing.sent + self.bytes as u64 });
+        }
         let counters = session.core().counters();
         add(&counters.msgr_send_messages, messages);
         add(&counters.msgr_send_bytes, (self.bytes - before) as u64);
@@ -116,6 +145,9 @@ impl Outbox {
 
     /// Removes the first `n` bytes: they were written.
     pub fn sent(&mut self, mut n: usize) {
+        if let Some(timing) = &mut self.timing {
+            timing.sent += n as u64;
+        }
         self.bytes -= n.min(self.bytes);
         while let Some(first) = self.segments.front_mut() {
             if n < first.len() {
@@ -124,6 +156,17 @@ impl Outbox {
             }
             n -= first.len();
             self.segments.pop_front();
+        }
+    }
+
+    /// Records how long the messages took whose last byte the write call took that has just returned. To be called after
+    /// [`Outbox::sent`] when stages are timed.
+    pub fn time_written(&mut self, stages: &Stages) {
+        let Some(timing) = &mut self.timing else { return };
+        let now = stages.now();
+        while let Some(batch) = timing.batches.front().filter(|batch| batch.end <= timing.sent) {
+            stages.record(Stage::Written, batch.taken, now, batch.messages);
+            timing.batches.pop_front();
         }
     }
 
@@ -143,6 +186,7 @@ impl Outbox {
     pub fn clear(&mut self) {
         self.segments.clear();
         self.bytes = 0;
+        self.timing = None;
     }
 }
 
@@ -156,13 +200,5 @@ impl Session {
     #[must_use]
     pub fn inject_socket_failure(&self) -> bool {
         self.core().inject_socket_failure()
-    }
-
-    /// Counts write calls and the time spent encoding and writing.
-    pub fn note_sending(&self, calls: u64, time: std::time::Duration) {
-        let counters = self.core().counters();
-        add(&counters.msgr_write_calls, calls);
-        add_time(&counters.msgr_running_send_time, time);
-        add_time(&counters.msgr_running_total_time, time);
     }
 }

@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::coverage::{self, Point};
 use crate::error::PeerError;
 use crate::message::Message;
+use crate::stages::Begun;
 use crate::sync::Arc;
 use crate::throttle::Throttle;
 use crate::wire::crc::crc32c;
@@ -331,6 +332,7 @@ impl RecvHalf {
             seq: header.seq,
             source: Some(header.source),
             permits: passage.permits,
+            begun: Begun::default(),
         })
     }
 }

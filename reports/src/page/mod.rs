@@ -11,6 +11,7 @@ mod neighbours;
 mod offers;
 mod provenance;
 mod section;
+mod stages;
 mod table;
 
 use std::io;

@@ -2,7 +2,7 @@
 
 use super::figure::Figure;
 use super::table::{self, Table};
-use super::{counts, neighbours, offers};
+use super::{counts, neighbours, offers, stages};
 use crate::analysis::along::{Along, Place};
 use crate::analysis::findings::{self, Finding};
 use crate::analysis::group::Group;
@@ -36,7 +36,7 @@ pub(super) struct Section {
     pub(super) findings: Vec<Finding>,
     /// Figures along the places.
     pub(super) figures: Vec<Figure>,
-    /// Percentile curves.
+    /// Percentile curves, and where the time went.
     pub(super) curves: Vec<Figure>,
     /// What was offered at a fixed rate, and what became of it.
     pub(super) offers: Option<Table>,
@@ -65,6 +65,10 @@ impl Section {
             .iter()
             .filter_map(|place| Figure::percentiles(group, *place, &id).transpose())
             .collect::<Result<Vec<Figure>, DrawError>>()?;
+        let stages = ends(&group.places)
+            .iter()
+            .filter_map(|place| stages::figure(group, *place, &id).transpose())
+            .collect::<Result<Vec<Figure>, DrawError>>()?;
         let legend = group
             .kinds
             .iter()
@@ -83,7 +87,7 @@ impl Section {
             legend,
             findings: findings::of(group),
             figures,
-            curves,
+            curves: curves.into_iter().chain(stages).collect(),
             offers: offers::table(group),
             counts: counts::tables(group),
             neighbours: neighbours::table(group),
@@ -100,6 +104,13 @@ fn few(places: &[Place]) -> Vec<Place> {
     let mut few: Vec<Place> = all.into_iter().flatten().copied().collect();
     few.dedup();
     few
+}
+
+/// The first and the last place, as far as they differ.
+fn ends(places: &[Place]) -> Vec<Place> {
+    let mut ends: Vec<Place> = places.first().into_iter().chain(places.last()).copied().collect();
+    ends.dedup();
+    ends
 }
 
 /// The figures of a group. Beside a neighbour, CPU time and switches are in part the neighbour's.

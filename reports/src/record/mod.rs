@@ -16,7 +16,7 @@ pub use histogram::{HistogramError, merge};
 pub use io::RecordError;
 pub(crate) use io::write_atomically;
 pub use plan::{Measure, Plan};
-pub use sample::{Allocations, Beside, Latency, Neighbour, OpenLoop, Probe, Sample, Workload};
+pub use sample::{Allocations, Beside, Latency, Neighbour, OpenLoop, Probe, Sample, Stages, Workload};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -91,6 +91,9 @@ pub struct Sample {
     pub server: Probe,
     /// The process that makes the load.
     pub load: Probe,
+    /// Where the time of messages went inside the side under test, when its stages were timed (`ms_stage_histograms`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stages: Option<Stages>,
     /// Allocations of the side under test per message, from the counting binary, when they were counted.
     pub allocations: Option<Allocations>,
 }
@@ -143,6 +146,24 @@ pub struct Latency {
     pub p999_ns: u64,
     /// Largest, nanoseconds.
     pub max_ns: u64,
+}
+
+/// Where the time of messages went inside one process over the measured interval, one histogram for each stage that any
+/// message went through; nanoseconds, in buckets of 3 %.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Stages {
+    /// From `send_message` until a thread took the message up to write it.
+    pub queued: Option<Latency>,
+    /// From the call that woke a sleeping thread until that ran, for each wake-up.
+    pub woken: Option<Latency>,
+    /// From the taking up until the write call had returned that took the last of the message's bytes.
+    pub written: Option<Latency>,
+    /// From when the socket was known to have input until the message was decoded.
+    pub read: Option<Latency>,
+    /// From the decoding until the dispatcher's callback had returned.
+    pub dispatched: Option<Latency>,
+    /// Round trips of the pass that timed the stages: against those of the sample they tell what timing costs.
+    pub round_trip: Option<Latency>,
 }
 
 /// What one process cost while a sample was taken, as the kernel counts it.

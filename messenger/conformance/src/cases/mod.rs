@@ -6,6 +6,7 @@ pub mod faults;
 pub mod handshake;
 pub mod hostile;
 pub mod lifecycle;
+pub mod measures;
 pub mod reentrance;
 pub mod sessions;
 pub mod synthetic;
@@ -84,6 +85,12 @@ macro_rules! cases {
                 every_callback_may_mark_everything_down,
                 every_callback_may_shut_the_messenger_down,
                 no_callback_may_wait,
+            }
+            Plain measures {
+                every_message_passes_each_stage_once_while_stages_are_timed,
+                a_message_to_oneself_passes_no_stage,
+                no_stage_is_timed_unless_the_options_ask_for_it,
+                reads_writes_and_wake_ups_are_counted,
             }
             Alone alone {
                 a_peer_that_came_while_files_ran_out_is_accepted_afterwards,
