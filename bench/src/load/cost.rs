@@ -24,10 +24,11 @@ pub(super) fn per_message(workload: Workload) -> f64 {
     };
     recorder.first(0);
     recorder.measure();
+    let due = recorder.now();
     fastest(|number| {
         counting();
         if workload == Workload::UnderLoad {
-            let slot = recorder.offered(number, recorder.now()).map_or(0, |(slot, _)| slot);
+            let slot = recorder.offered(number, due).map_or(0, |(slot, _)| slot);
             recorder.replied(u64::from(slot));
         } else {
             recorder.replied(0);

@@ -4,6 +4,7 @@ pub(crate) mod along;
 pub(crate) mod compare;
 pub(crate) mod findings;
 pub(crate) mod group;
+pub(crate) mod harness;
 pub(crate) mod interval;
 pub(crate) mod kind;
 pub(crate) mod metric;

@@ -1,5 +1,6 @@
 //! Where the figures come from: the machine, the plan, the order of the samples, and the command that repeats it all.
 
+use crate::analysis::harness;
 use crate::analysis::kind::Kind;
 use crate::format::{self, Quantity};
 use crate::record::{Plan, Run, Sample, Workload};
@@ -57,7 +58,23 @@ pub(super) fn environment(run: &Run) -> Vec<Fact> {
         fact("Build", if host.release { "release" } else { "debug" }),
         fact("Commit", host.git.clone().unwrap_or_else(|| "unknown".to_string())),
         fact("msgr-bench", run.tool_version.clone()),
+        fact("The harness itself", harness(run)),
     ]
+}
+
+/// What counting and timing costs, at the point where it weighs most.
+fn harness(run: &Run) -> String {
+    let Some((share, sample)) = harness::heaviest(run) else { return "not measured".to_string() };
+    let kind = Kind::new(&sample.messenger);
+    format!(
+        "{} a message for counting and timing, at most {} of the time of one ({}, {} of {}, {})",
+        Quantity::Nanoseconds.show(sample.harness_ns.unwrap_or_default()),
+        format::percent(share),
+        kind.label(),
+        name(sample.workload),
+        format::size(sample.size),
+        format::peers(sample.peers)
+    )
 }
 
 /// What was asked for.
@@ -66,6 +83,7 @@ pub(super) fn plan(plan: &Plan) -> Vec<Fact> {
     let sizes: Vec<String> = plan.sizes.iter().map(|size| format::size(*size)).collect();
     let workloads: Vec<&str> = plan.workloads.iter().map(|workload| name(*workload)).collect();
     vec![
+        fact("Scenario", plan.scenario.clone().unwrap_or_else(|| "none".to_string())),
         fact("Messengers", format::list(&plan.messengers)),
         fact("Peers", format::list(&peers)),
         fact("Payload sizes", format::list(&sizes)),
