@@ -12,7 +12,7 @@ scheduled := 'RUSTFLAGS="--cfg msgr_shuttle" CARGO_TARGET_DIR=target/shuttle car
 default:
     @just --list
 
-# Measures simple and async at 1 to 1024 peers and writes out/index.html; takes the options of `msgr-bench run`.
+# Measures the messengers at 1 to 1024 peers and at fixed rates and writes out/index.html; takes the options of `msgr-bench run`.
 bench *options: build
     {{ bench_binary }} run {{ options }}
 
@@ -39,6 +39,14 @@ leaks *options: build
 # Draws the page of a record again.
 report record="out/run.json" *options: build
     {{ bench_binary }} report {{ record }} {{ options }}
+
+# What changed from one record to another, as ratios to the floor; writes out/compare.html.
+compare before after *options: build
+    {{ bench_binary }} compare {{ before }} {{ after }} {{ options }}
+
+# A page of the saved runs below a directory, which leads to theirs.
+index dir: build
+    {{ bench_binary }} index {{ dir }}
 
 # Which limits of this host cap the number of peers.
 doctor: build
