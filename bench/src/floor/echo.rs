@@ -9,6 +9,7 @@ use std::time::Duration;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 
+use super::spin::Vain;
 use super::{Backlog, CHUNK, Preamble, Traffic, replies, retry};
 use crate::kinds::Wait;
 use crate::serve::Tally;
@@ -50,8 +51,12 @@ pub(super) fn serve(
     let reply = usize::try_from(preamble.reply).map_err(|_| ErrorKind::InvalidInput)?;
     let replies = (preamble.traffic != Traffic::Streams).then(|| Replies { unit: reply, units: replies(reply) });
     let patience = (wait == Wait::Spin).then_some(Duration::ZERO);
+    let mut vain = Vain::default();
     while open > 0 {
         poll.poll(&mut events, patience).or_else(retry)?;
+        if wait == Wait::Spin {
+            vain.called(!events.is_empty());
+        }
         for event in &events {
             if event.token() == LISTENER {
                 open += accept(&poll, listener, &mut peers)?;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 
+use super::spin::Vain;
 use super::{Backlog, LOOK_EVERY, retry};
 use crate::kinds::Wait;
 use crate::load::Recorder;
@@ -57,6 +58,7 @@ pub(super) fn run(streams: Vec<TcpStream>, size: u64, wait: Wait, recorder: &Rec
         peers.push(Peer { stream, messages: Backlog::default(), listed: true });
     }
     let mut writable: VecDeque<usize> = (0..peers.len()).collect();
+    let mut vain = Vain::default();
     while recorder.flowing() {
         for _ in 0..writable.len() {
             let Some(number) = writable.pop_front() else { break };
@@ -68,6 +70,9 @@ pub(super) fn run(streams: Vec<TcpStream>, size: u64, wait: Wait, recorder: &Rec
         }
         let patience = if writable.is_empty() && wait != Wait::Spin { LOOK_EVERY } else { Duration::ZERO };
         poll.poll(&mut events, Some(patience)).or_else(retry)?;
+        if wait == Wait::Spin {
+            vain.called(!(events.is_empty() && writable.is_empty()));
+        }
         for event in &events {
             let number = event.token().0;
             if !std::mem::replace(&mut peers[number].listed, true) {

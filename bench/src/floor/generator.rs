@@ -9,6 +9,7 @@ use std::time::Duration;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 
+use super::spin::Vain;
 use super::{Backlog, CHUNK, Clock, LOOK_EVERY, Preamble, retry};
 use crate::kinds::Wait;
 use crate::load::Recorder;
@@ -71,8 +72,12 @@ pub(super) fn run(
 
     let mut events = Events::with_capacity(EVENTS);
     let patience = if wait == Wait::Spin { Duration::ZERO } else { LOOK_EVERY };
+    let mut vain = Vain::default();
     while recorder.flowing() {
         poll.poll(&mut events, Some(patience)).or_else(retry)?;
+        if wait == Wait::Spin {
+            vain.called(!events.is_empty());
+        }
         for event in events.iter().filter(|event| event.token() != Clock::TOKEN) {
             load.turn(&mut peers, event.token().0)?;
         }
