@@ -106,7 +106,8 @@ pub(crate) struct RunArgs {
     /// measure]; an unknown name lists them
     #[arg(long, value_name = "NAME|FILE")]
     pub(crate) scenario: Option<String>,
-    /// Messengers under test [default: simple, async, and zmq where it is built in]; tcp alone measures the floor and nothing else
+    /// Messengers under test [default: simple, async, and zmq where it is built in]; further floors (tcp-epoll, tcp-spin) may be among
+    /// them, and tcp alone measures the floor and nothing else
     #[arg(long, value_name = "KIND,..", value_delimiter = ',', value_parser = Kind::parse)]
     pub(crate) messengers: Vec<Kind>,
     #[command(flatten)]
@@ -213,7 +214,7 @@ pub(crate) struct NeighbourArgs {
 /// `msgr-bench serve`.
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
-    /// Messenger to serve with; tcp is the floor
+    /// What to serve with: a messenger, zmq, or a floor (tcp, tcp-epoll, tcp-spin)
     #[arg(long, value_name = "KIND", value_parser = Kind::parse)]
     pub(crate) messenger: Kind,
     /// Where peers dial; port 0 takes a free one
@@ -245,7 +246,7 @@ pub(crate) struct LoadArgs {
     /// Where `serve` serves
     #[arg(long, value_name = "ADDR", value_parser = parse::address)]
     pub(crate) connect: SocketAddr,
-    /// Messenger of this side; tcp is the floor and goes with tcp only, rdma with rdma only
+    /// What to load with; a floor, zmq and rdma go with their like only
     #[arg(long, value_name = "KIND", value_parser = Kind::parse)]
     pub(crate) messenger: Kind,
     /// Peers, each a messenger of its own with one connection

@@ -10,12 +10,13 @@
 //! | `kinds` | the table of messengers |
 //! | `rdma`, `perftest` | the RDMA device and what of it this program was built with; bare verbs, the floor of RDMA |
 //! | `serve`, `control` | the side under test, and how the load side asks what it cost |
-//! | `load` | the load side: connects, warms up, measures |
+//! | `load` | the load side: connects, warms up, measures; and neighbours |
 //! | `zmq` | ZeroMQ, both sides, as far as this program was built with it |
 //! | `floor` | bare TCP, both sides |
 //! | `probe` | what a process costs, read from the kernel |
 //! | `host` | limits, environment, CPUs |
-//! | `run`, `speed` | many samples: the sweep, and the comparison with the bars |
+//! | `run`, `speed` | many samples: scenarios, and the comparison with the bars |
+//! | `report` | pages of records |
 //! | `trials` | soak, kill, abuse, leaks: promises put to the test |
 //! | `child` | processes of this program that one verb starts and ends |
 #![forbid(unsafe_code)]
