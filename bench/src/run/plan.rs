@@ -222,7 +222,7 @@ fn points(settings: &Settings, args: &RunArgs, measure: &Measure, number: u32, v
     points
 }
 
-/// The messengers and floors of a point; a floor's stream and bare verbs have one peer.
+/// The messengers and floors of a point; the stream of the floor and bare verbs have one peer.
 fn kinds(settings: &Settings, measure: &Measure, size: u64, peers: u32, verbs: bool) -> Vec<Kind> {
     let stream = measure.workload == Workload::Stream;
     let floor = (!stream || peers == 1).then_some(Kind::FLOOR);
@@ -234,8 +234,7 @@ fn kinds(settings: &Settings, measure: &Measure, size: u64, peers: u32, verbs: b
     };
     let rdma = settings.under_test().any(|kind| kind.network() == Network::Rdma);
     let verbs = (peers == 1 && alike && verbs && rdma).then_some(Kind::VERBS);
-    let under_test = settings.under_test().filter(|kind| kind.is_messenger() || !stream || peers == 1);
-    under_test.chain(verbs).chain(floor).collect()
+    settings.under_test().chain(verbs).chain(floor).collect()
 }
 
 /// What loads `kind` at more than one peer: the one asked for, where it speaks to it.

@@ -33,9 +33,14 @@ struct Bout {
 
 pub(super) fn findings(group: &Group<'_>) -> Vec<Finding> {
     let metrics: &[Metric] = match group.workload {
+        // CPU time is in part the neighbour's there.
+        _ if matches!(group.along, Along::Beside(_)) => &[Metric::P50, Metric::P99, Metric::Throughput],
+        Workload::PingPong if group.along != Along::Peers => {
+            &[Metric::P50, Metric::P99, Metric::Throughput, Metric::Cpu]
+        }
         Workload::PingPong => &[Metric::P50, Metric::P99, Metric::Throughput, Metric::Cpu, Metric::Connect],
         // All are offered the same, so there is no throughput to win.
-        Workload::UnderLoad => &[Metric::P50, Metric::P99, Metric::Cpu, Metric::Connect],
+        Workload::UnderLoad => &[Metric::P50, Metric::P99, Metric::Cpu],
         Workload::Stream => &[Metric::Throughput, Metric::Cpu],
     };
     let kinds: Vec<&Kind> = group.messengers().collect();
