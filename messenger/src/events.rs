@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::message::{Message, PRIORITY_HIGHEST, PRIORITY_LOW};
 use crate::priority_queue::PriorityQueue;
 use crate::session::{Session, State};
-use crate::stages::{At, Stage};
+use crate::stages::{Mark, Stage};
 use crate::stats::add;
 
 /// Class of the items that belong to no connection's turn: events and loopback messages.
@@ -91,7 +91,9 @@ impl Core {
             let begun = message.begun.0;
             dispatcher.ms_fast_dispatch(connection, message);
             drop(permit);
-            self.time_dispatched(begun);
+            if begun.is_set() {
+                self.time_dispatched(begun);
+            }
             return;
         }
         let priority = message.priority;
@@ -108,9 +110,10 @@ impl Core {
     }
 
     /// The callback has returned to which a message went that was decoded then.
-    fn time_dispatched(&self, begun: Option<At>) {
-        if let (Some(begun), Some(stages)) = (begun, self.stages()) {
-            stages.record(Stage::Dispatched, begun, stages.now(), 1);
+    #[cold]
+    fn time_dispatched(&self, begun: Mark) {
+        if let Some(stages) = self.stages() {
+            stages.record_marked(Stage::Dispatched, begun, stages.now());
         }
     }
 
@@ -189,7 +192,12 @@ impl Core {
         let begun = message.begun.0;
         for dispatcher in &dispatchers.all {
             match dispatcher.ms_dispatch(connection, message) {
-                None => return self.time_dispatched(begun),
+                None => {
+                    if begun.is_set() {
+                        self.time_dispatched(begun);
+                    }
+                    return;
+                }
                 Some(back) => message = back,
             }
         }

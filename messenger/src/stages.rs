@@ -34,17 +34,42 @@ impl Stage {
     pub const ALL: [Stage; 5] = [Stage::Queued, Stage::Woken, Stage::Written, Stage::Read, Stage::Dispatched];
 }
 
-/// A time by the clock of one messenger's [`Stages`]: small, for messages carry it.
+/// A time by the clock of one messenger's [`Stages`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct At(NonZeroU64);
 
 /// When the stage began that a message is in, while stages are timed. A clone has no beginning: it is another message.
 #[derive(Debug, Default)]
-pub(crate) struct Begun(pub(crate) Option<At>);
+pub(crate) struct Begun(pub(crate) Mark);
 
 impl Clone for Begun {
     fn clone(&self) -> Begun {
-        Begun(None)
+        Begun::default()
+    }
+}
+
+/// The low 48 bits of a time, or zero for none. They fit where the fields of a message left a gap: a larger message would
+/// be felt wherever one is moved, timed or not. They come round once in three days, longer than any stage.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Mark([u16; 3]);
+
+impl Mark {
+    /// The mark of a time.
+    pub(crate) fn of(at: At) -> Mark {
+        let ns = at.0.get();
+        Mark([ns as u16, (ns >> 16) as u16, (ns >> 32) as u16])
+    }
+
+    /// Whether there is a time.
+    pub(crate) fn is_set(self) -> bool {
+        self != Mark::default()
+    }
+
+    /// The last time before `now` that has this mark.
+    fn before(self, now: At) -> At {
+        let low = self.0.iter().rev().fold(0, |low, part| low << 16 | u64::from(*part));
+        let past = now.0.get().wrapping_sub(low) & ((1 << 48) - 1);
+        At(NonZeroU64::new(now.0.get().saturating_sub(past)).unwrap_or(NonZeroU64::MIN))
     }
 }
 
@@ -79,6 +104,13 @@ impl Stages {
     /// Records that so many messages went through `stage` in this time; none at all if it ended before it began.
     pub fn record(&self, stage: Stage, from: At, to: At, messages: u64) {
         self.stages[stage as usize].record(to.0.get().saturating_sub(from.0.get()), messages);
+    }
+
+    /// As [`Stages::record`], of one message from its mark on, if it has one.
+    pub(crate) fn record_marked(&self, stage: Stage, mark: Mark, to: At) {
+        if mark.is_set() {
+            self.record(stage, mark.before(to), to, 1);
+        }
     }
 
     /// Times in nanoseconds, each the middle of its bucket, and how often they were recorded since the start; ascending.
@@ -156,6 +188,15 @@ mod tests {
         stages.record(Stage::Read, late, early, 3);
         assert_eq!(stages.counts(Stage::Read), [(0, 3), (middle_of(BUCKETS - 1), 2)]);
         assert!(Stage::ALL.iter().filter(|stage| **stage != Stage::Read).all(|stage| stages.counts(*stage).is_empty()));
+    }
+
+    #[test]
+    fn a_mark_stands_for_the_last_time_that_has_it() {
+        let at = |ns| At(NonZeroU64::new(ns).unwrap());
+        for (from, to) in [(1, 1), (5, 70_000_000_000), ((1 << 48) - 7, (1 << 48) + 9), (3 << 48 | 8, 3 << 48 | 9)] {
+            assert_eq!(Mark::of(at(from)).before(at(to)), at(from));
+        }
+        assert!(Mark::of(at(1)).is_set() && !Mark::default().is_set());
     }
 
     #[test]

@@ -55,7 +55,7 @@ use crate::error::Error;
 use crate::events::Event;
 use crate::message::{Message, PRIORITY_DEFAULT, Permits};
 use crate::policy::Policy;
-use crate::stages::{Begun, Stages};
+use crate::stages::{Begun, Mark, Stages};
 use crate::stats::add;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -144,7 +144,7 @@ impl Session {
         // Sent on, it is another message: it leaves the throttles it came through, here and not under a lock later.
         message.permits = Permits::default();
         // What goes to ourselves passes no stage: it is neither written nor read.
-        message.begun = Begun(self.core.stages().filter(|_| !self.loopback).map(Stages::now));
+        message.begun = self.core.stages().map(|stages| self.begin_queued(stages)).unwrap_or_default();
         let mut state = self.lock();
         if state.phase == Phase::Closed {
             add(&self.core.counters().msgr_drop_closed_messages, 1);
@@ -159,6 +159,12 @@ impl Session {
         state.out.push(message);
         self.kick(state);
         Ok(())
+    }
+
+    /// When a message begins to be queued that is sent now.
+    #[cold]
+    fn begin_queued(&self, stages: &Stages) -> Begun {
+        if self.loopback { Begun::default() } else { Begun(Mark::of(stages.now())) }
     }
 
     pub(crate) fn send_keepalive(&self) {

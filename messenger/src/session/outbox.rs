@@ -98,8 +98,7 @@ impl Outbox {
             }
             (control, replayed, Format::new(state.features, session.core().config()))
         };
-        let stages = session.core().stages();
-        let taken = stages.map(Stages::now);
+        let taken = session.core().stages().map(|stages| time_queued(stages, batch));
         let messages = batch.len() as u64;
         let before = self.bytes;
         // Everything framed before was written or sealed, so this reclaims the buffer unless a slow peer still has part
@@ -116,9 +115,6 @@ impl Outbox {
             control_frame(framing, &frame::keepalive2_ack(stamp));
         }
         for message in &mut *batch {
-            if let (Some(stages), Some(taken), Some(begun)) = (stages, taken, message.begun.0) {
-                stages.record(Stage::Queued, begun, taken, 1);
-            }
             encode::message(message, format, framing, &mut self.segments);
         }
         batch.clear();
@@ -188,6 +184,17 @@ impl Outbox {
         self.bytes = 0;
         self.timing = None;
     }
+}
+
+/// Records how long the messages of a batch were queued that has just been taken up; tells when that was. Apart from the
+/// messages' encoding, which it would slow when it is not asked for.
+#[cold]
+fn time_queued(stages: &Stages, batch: &VecDeque<Message>) -> At {
+    let taken = stages.now();
+    for message in batch {
+        stages.record_marked(Stage::Queued, message.begun.0, taken);
+    }
+    taken
 }
 
 fn control_frame(framing: &mut BytesMut, frame: &[u8]) {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::connection::Connection;
 use crate::message::Message;
-use crate::stages::{Begun, Stage};
+use crate::stages::{Begun, Mark, Stage, Stages};
 use crate::stats::{add, add_time};
 
 use crate::session::Session;
@@ -45,7 +45,9 @@ impl Link {
             let outcome = self.decode(&connection.0, &mut batch, &mut keepalive);
             let decoded = clock.map(|now| now());
             let messages = batch.len() as u64;
-            self.time_read(&mut batch);
+            if let Some(stages) = self.core.stages() {
+                self.time_read(stages, &mut batch);
+            }
             self.dispatch(&connection, received, &mut batch, now);
             let counters = self.core.counters();
             add(&counters.msgr_recv_messages, messages);
@@ -84,14 +86,17 @@ impl Link {
     }
 
     /// The messages of this batch were read until now, and are being dispatched from now on.
-    fn time_read(&self, batch: &mut [Message]) {
-        let Some(stages) = self.core.stages().filter(|_| !batch.is_empty()) else { return };
+    #[cold]
+    fn time_read(&self, stages: &Stages, batch: &mut [Message]) {
+        if batch.is_empty() {
+            return;
+        }
         let now = stages.now();
         if let Some(from) = self.input_at {
             stages.record(Stage::Read, from, now, batch.len() as u64);
         }
         for message in batch {
-            message.begun = Begun(Some(now));
+            message.begun = Begun(Mark::of(now));
         }
     }
 
