@@ -13,8 +13,9 @@ use crate::stack::ConnectedSocket;
 use crate::worker::Loop;
 
 /// Reads of one connection before its worker looks at the others again. With the read-ahead at its largest this is
-/// 1 MiB, some 200 microseconds of work.
-const READS_PER_TURN: usize = 8;
+/// 256 KiB, some 50 microseconds of work. Four times as much gives a single stream of large messages a tenth more, and the
+/// other peers of a worker that one of them floods less than half (`just bench --scenario noisy-neighbour`).
+const READS_PER_TURN: usize = 2;
 
 /// What becomes of a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
