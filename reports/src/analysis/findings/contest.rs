@@ -45,8 +45,11 @@ pub(super) fn findings(group: &Group<'_>) -> Vec<Finding> {
         .enumerate()
         .flat_map(|(i, second)| kinds[i + 1..].iter().map(move |first| (*first, *second)))
         .collect();
+    // Beside a neighbour, what a message costs is in part the neighbour's.
+    let beside = matches!(group.along, Along::Beside(_));
     metrics
         .iter()
+        .filter(|metric| !(beside && metric.is_per_message()))
         .flat_map(|metric| pairs.iter().filter_map(|(first, second)| finding(group, first, second, *metric)))
         .collect()
 }
@@ -198,6 +201,7 @@ fn range(ratios: impl Iterator<Item = f64>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use crate::record::{Beside, Neighbour};
     use crate::testing::{Builder, text};
 
     /// Latency by messenger, peers and round.
@@ -286,6 +290,20 @@ mod tests {
             text[0].starts_with("async's median round trip is lower than simple's at 64 and 256 peers"),
             "{text:?}"
         );
+    }
+
+    #[test]
+    fn cpu_time_that_is_in_part_the_neighbours_is_not_compared() {
+        let run = Builder::default()
+            .each(&["simple", "async"], &[16], 3, |sample| sample.server.cpu_user_us = 100_000)
+            .each(&["simple", "async"], &[16], 3, |sample| {
+                sample.server.cpu_user_us = if sample.messenger == "async" { 900_000 } else { 200_000 };
+                sample.beside =
+                    Some(Beside { what: Neighbour::Flood, peers: 1, size: 4096, per_s: 9.0, latency: None });
+            })
+            .build();
+        assert!(text(&run, "CPU").is_empty(), "{:?}", text(&run, "CPU"));
+        assert_eq!(text(&run, "Connect").len(), 1);
     }
 
     #[test]
