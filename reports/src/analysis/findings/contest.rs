@@ -1,6 +1,6 @@
 //! Which of two messengers does better, at which places, and where one overtakes the other.
 
-use super::{Finding, ROUNDS_MIN, tail_is_thick};
+use super::{Finding, ROUNDS_MIN, is_fit};
 use crate::analysis::along::{Along, Place};
 use crate::analysis::group::Group;
 use crate::analysis::kind::Kind;
@@ -82,10 +82,7 @@ fn topic(metric: Metric) -> &'static str {
 
 fn bout(group: &Group<'_>, first: &Kind, second: &Kind, place: Place, metric: Metric) -> Option<Bout> {
     let (one, two) = (group.cell(first, place)?, group.cell(second, place)?);
-    if !(tail_is_thick(one, metric) && tail_is_thick(two, metric)) {
-        return None;
-    }
-    if metric.quantile().is_some() && (one.is_overloaded() || two.is_overloaded()) {
+    if !(is_fit(one, metric) && is_fit(two, metric)) {
         return None;
     }
     let (one, two) = (one.point(metric)?, two.point(metric)?);

@@ -26,22 +26,22 @@ pub(super) fn finding(group: &Group<'_>) -> Option<Finding> {
         return None;
     }
     let (from, to) = span(&group.places)?;
-    let costs: Vec<String> = group
+    let (costs, rounds): (Vec<String>, Vec<usize>) = group
         .messengers()
         .filter_map(|kind| {
             let slope = slope(group, kind, from, to)?;
             let spread = quantity_spread(&slope, Quantity::Bytes);
             let cost =
                 if slope.low <= 0.0 { "no measurable memory".to_string() } else { Quantity::Bytes.show(slope.median) };
-            Some(format!("{} {cost} ({spread})", kind.label()))
+            Some((format!("{} {cost} ({spread})", kind.label()), slope.rounds))
         })
-        .collect();
+        .unzip();
     if costs.is_empty() {
         return None;
     }
     Some(Finding {
         topic: "Memory",
-        text: format!("An added peer costs {}{}.", format::list(&costs), over_rounds(group)),
+        text: format!("An added peer costs {}{}.", format::list(&costs), over_rounds(&rounds)),
         rule: format!(
             "Growth of the resident set of the side under test from {} to {}, divided by the peers added; median \
              and spread of the per-round figures.",

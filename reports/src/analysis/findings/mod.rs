@@ -47,9 +47,11 @@ pub(crate) fn of(group: &Group<'_>) -> Vec<Finding> {
     findings
 }
 
-/// Whether a cell has enough values beyond the percentile that `metric` is; true for what is no percentile.
-fn tail_is_thick(cell: &Cell<'_>, metric: Metric) -> bool {
-    metric.quantile().is_none_or(|quantile| cell.recorded() as f64 * (1.0 - quantile) >= TAIL_VALUES_MIN)
+/// Whether a sentence may be built on a figure of a cell: of a percentile it must have enough values beyond it, and none of
+/// its rounds may have been overloaded: without those, the others would look better than the cell is.
+fn is_fit(cell: &Cell<'_>, metric: Metric) -> bool {
+    let enough = |quantile: f64| cell.recorded() as f64 * (1.0 - quantile) >= TAIL_VALUES_MIN;
+    metric.quantile().is_none_or(|quantile| enough(quantile) && !cell.is_overloaded())
 }
 
 /// The spread of a ratio without its sign, which its median has: `1.15–1.30`, or `one round`.
@@ -71,10 +73,11 @@ fn spread(interval: &Interval, show: impl Fn(f64) -> String) -> String {
     if low == high { "all rounds alike".to_string() } else { format!("{low}–{high}") }
 }
 
-/// What ends a sentence whose figures have spreads: ` over 3 rounds`.
-fn over_rounds(group: &Group<'_>) -> String {
-    match group.rounds() {
-        0 | 1 => String::new(),
-        rounds => format!(" over {rounds} rounds"),
+/// What ends a sentence whose figures rest on so many rounds each: ` over 3 rounds`, or ` over 2 to 3 rounds`.
+fn over_rounds(rounds: &[usize]) -> String {
+    match (rounds.iter().min(), rounds.iter().max()) {
+        (Some(fewest), Some(most)) if fewest < most => format!(" over {fewest} to {most} rounds"),
+        (_, Some(most)) if *most > 1 => format!(" over {most} rounds"),
+        _ => String::new(),
     }
 }
