@@ -1,6 +1,6 @@
 //! Which of two messengers does better, at which places, and where one overtakes the other.
 
-use super::{Finding, ROUNDS_MIN, is_fit};
+use super::{ESTIMATES, Finding, ROUNDS_MIN, is_fit};
 use crate::analysis::along::{Along, Place};
 use crate::analysis::group::Group;
 use crate::analysis::kind::Kind;
@@ -65,7 +65,7 @@ fn finding(group: &Group<'_>, first: &Kind, second: &Kind, metric: Metric) -> Op
         text,
         rule: format!(
             "At each place, a difference is claimed when both have at least {ROUNDS_MIN} rounds, their per-round \
-             intervals do not overlap and they differ by {} or more. Ratios are medians of per-round ratios.",
+             intervals do not overlap and they differ by {} or more. Ratios are {ESTIMATES} of per-round ratios.",
             format::percent(EFFECT_MIN)
         ),
     })

@@ -1,6 +1,6 @@
 //! How far each messenger is from the bare socket of the same run.
 
-use super::{Finding, TAIL_VALUES_MIN, is_fit, over_rounds, ratio_spread};
+use super::{ESTIMATES, Finding, TAIL_VALUES_MIN, is_fit, over_rounds, ratio_spread};
 use crate::analysis::along::Place;
 use crate::analysis::group::Group;
 use crate::analysis::metric::Metric;
@@ -53,7 +53,7 @@ fn finding(group: &Group<'_>, place: Place, metric: Metric) -> Option<Finding> {
             over_rounds(&rounds)
         ),
         rule: format!(
-            "Hodges-Lehmann estimate (up to five rounds: median) of the per-round ratios to the bare-TCP floor measured in the \
+            "{ESTIMATES} of the per-round ratios to the bare-TCP floor measured in the \
              same round; percentiles with fewer \
              than {TAIL_VALUES_MIN} values beyond them, and those of what was overloaded in any round, are left out."
         ),

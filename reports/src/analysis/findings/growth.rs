@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Finding, ROUNDS_MIN, over_rounds, ratio_spread};
+use super::{ESTIMATES, Finding, ROUNDS_MIN, over_rounds, ratio_spread};
 use crate::analysis::along::{Along, Place};
 use crate::analysis::group::Group;
 use crate::analysis::interval::Interval;
@@ -44,8 +44,8 @@ pub(super) fn finding(group: &Group<'_>) -> Option<Finding> {
             over_rounds(&rounds)
         ),
         rule: format!(
-            "Per-round ratio of the medians at the two peer counts, between which neither the requests in flight nor \
-             the load side differ; at least {ROUNDS_MIN} rounds. No clear change: the interval holds 1."
+            "{ESTIMATES} of the per-round ratios of the medians at the two peer counts, between which neither the \
+             requests in flight nor the load side differ; at least {ROUNDS_MIN} rounds. No clear change: the interval holds 1."
         ),
     })
 }

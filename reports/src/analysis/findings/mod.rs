@@ -23,6 +23,9 @@ pub(crate) const ROUNDS_MIN: usize = 3;
 /// Values beyond a percentile without which no sentence is built on it.
 pub(crate) const TAIL_VALUES_MIN: f64 = 100.0;
 
+/// How ratios are estimated from those of the rounds, for the rules.
+const ESTIMATES: &str = "Hodges-Lehmann estimates (up to five rounds: medians)";
+
 /// One sentence about the data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Finding {
@@ -79,5 +82,32 @@ fn over_rounds(rounds: &[usize]) -> String {
         (Some(fewest), Some(most)) if fewest < most => format!(" over {fewest} to {most} rounds"),
         (_, Some(most)) if *most > 1 => format!(" over {most} rounds"),
         _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Beside, Neighbour};
+    use crate::testing::Builder;
+
+    #[test]
+    fn every_rule_about_ratios_says_how_they_are_estimated() {
+        let all = |sample: &mut crate::record::Sample| {
+            Builder::constant_latency(sample, 20_000, 20_000);
+            sample.server.cpu_user_us = 100_000;
+        };
+        let run = Builder::default().each(&["simple", "async", "tcp"], &[4, 64], 7, all).build();
+        let beside = Builder::default().each(&["async"], &[4], 7, all).each(&["async"], &[4], 7, |sample| {
+            all(sample);
+            let what = Neighbour::Flood;
+            sample.beside = Some(Beside { what, peers: 1, size: 4096, per_s: 9.0, latency: None });
+        });
+        let runs = [run, beside.build()];
+        let findings: Vec<Finding> = runs.iter().flat_map(Group::all).flat_map(|group| of(&group)).collect();
+        for topic in ["Floor", "Latency", "CPU", "Growth", "Neighbour"] {
+            let finding = findings.iter().find(|finding| finding.topic == topic).unwrap();
+            assert!(finding.rule.contains("Hodges-Lehmann estimates (up to five rounds: medians)"), "{finding:?}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What a neighbour does to the round trips of the others.
 
-use super::{Finding, ROUNDS_MIN, is_fit, over_rounds, ratio_spread};
+use super::{ESTIMATES, Finding, ROUNDS_MIN, is_fit, over_rounds, ratio_spread};
 use crate::analysis::along::{ALONE, Along, Place, beside};
 use crate::analysis::group::Group;
 use crate::analysis::interval::Interval;
@@ -24,7 +24,7 @@ pub(super) fn findings(group: &Group<'_>) -> Vec<Finding> {
                 over_rounds(&rounds)
             ),
             rule: format!(
-                "Median of the per-round ratios of the same messenger with and without the neighbour; at least \
+                "{ESTIMATES} of the per-round ratios of the same messenger with and without the neighbour; at least \
                  {ROUNDS_MIN} rounds. No clear change: the interval holds 1."
             ),
         })
