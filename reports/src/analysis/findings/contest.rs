@@ -122,8 +122,9 @@ fn sentence(group: &Group<'_>, first: &Kind, second: &Kind, metric: Metric, bout
     match changes {
         0 => {
             let (better_one, other) = winner(start.verdict);
-            let ratios =
-                clear.iter().map(|bout| if start.verdict == Verdict::First { bout.ratio } else { 1.0 / bout.ratio });
+            // Of an even number of rounds the inverse of a median is no median of inverses.
+            let (of, to) = if start.verdict == Verdict::First { (first, second) } else { (second, first) };
+            let ratios = clear.iter().filter_map(|bout| Some(paired(group, of, to, bout.place, metric)?.median));
             let place = if all && clear.len() == bouts.len() && bouts.len() > 1 {
                 along.every().to_string()
             } else {
@@ -287,6 +288,17 @@ mod tests {
             text[0].starts_with("async's median round trip is lower than simple's at 64 and 256 peers"),
             "{text:?}"
         );
+    }
+
+    #[test]
+    fn a_ratio_is_that_of_the_better_to_the_worse_in_each_round() {
+        // Simple against async: 1/2, 1/2, 1/4, 1/4, of which the median is 3/8 and not the inverse of 3.
+        let text = latency(
+            |kind, _, round| if kind == "simple" { 10_000 } else { 20_000 * u64::from(1 + round / 2) },
+            &[4],
+            4,
+        );
+        assert!(text[0].starts_with("simple's median round trip is lower than async's at 4 peers: 0.375×"), "{text:?}");
     }
 
     #[test]
