@@ -18,7 +18,7 @@ const MEMORY_TIMES: u64 = 4;
 /// Below so many allocations a message, messages for an allocation are said.
 const SELDOM: f64 = 0.2;
 
-/// Threads at each place, as `law` in the sentence says them.
+/// Threads of each messenger, as a law of the peer count or as they are.
 pub(crate) fn threads(section: &Section<'_>, text: &str) -> Result<(), String> {
     let mut reader = Reader(text.strip_suffix('.').ok_or("no full stop")?);
     for (number, kind) in section.messengers.iter().enumerate() {

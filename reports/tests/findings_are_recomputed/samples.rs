@@ -82,11 +82,10 @@ pub(crate) struct Cell<'a> {
 impl<'a> Cell<'a> {
     fn new(mut samples: Vec<&'a Sample>) -> Cell<'a> {
         samples.sort_by_key(|sample| sample.round);
-        let decode = |sample: &&&Sample| {
-            let latency = sample.latency.as_ref()?;
-            Some((sample.round, latency.histogram().expect("the histograms of the records here are whole")))
-        };
-        let histograms: BTreeMap<u32, Histogram<u64>> = samples.iter().filter_map(|it| decode(&it)).collect();
+        let timed = samples.iter().filter_map(|sample| Some((sample.round, sample.latency.as_ref()?)));
+        let whole = "the histograms of the records here are whole";
+        let histograms: BTreeMap<u32, Histogram<u64>> =
+            timed.map(|(round, latency)| (round, latency.histogram().expect(whole))).collect();
         let mut merged = Histogram::<u64>::new(DIGITS).expect("a number of digits that is allowed");
         for histogram in histograms.values() {
             merged.add(histogram).expect("histograms of one unit add up");
@@ -184,13 +183,8 @@ impl<'a> Section<'a> {
         }
         let measured = |kind: &&str| samples.iter().any(|sample| sample.messenger == *kind);
         let cells = cells.into_iter().map(|(place, kinds)| {
-            (
-                place,
-                kinds
-                    .into_iter()
-                    .map(|(kind, samples)| (kind, Cell::new(samples)))
-                    .collect::<BTreeMap<&str, Cell<'_>>>(),
-            )
+            let kinds = kinds.into_iter().map(|(kind, samples)| (kind, Cell::new(samples)));
+            (place, kinds.collect::<BTreeMap<&str, Cell<'_>>>())
         });
         let cells: BTreeMap<u64, BTreeMap<&str, Cell<'_>>> = cells.collect();
         let workload = match first.workload {
