@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use hdrhistogram::Histogram;
 use msgr_reports::page::{render, write_page};
-use msgr_reports::record::{Environment, Limit, Plan, Probe, Run, Warning, Workload};
+use msgr_reports::record::{Environment, Latency, Limit, Plan, Probe, Run, Sample, Warning, Workload};
 
 fn fixture() -> Run {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/run.v1.json");
@@ -94,6 +95,52 @@ fn the_same_record_gives_the_same_bytes() {
 fn a_page_of_six_peer_counts_stays_small() {
     let bytes = page().len();
     assert!(bytes < 512 * 1024, "{bytes} bytes");
+}
+
+/// Round trips of a long tail, with three digits.
+fn round_trips(random: &mut fastrand::Rng, count: u64) -> Latency {
+    let mut histogram = Histogram::<u64>::new(3).expect("three digits are allowed");
+    for _ in 0..count {
+        histogram.record((20_000.0 / (0.001 + random.f64())) as u64).expect("the histogram resizes itself");
+    }
+    Latency::from_histogram(&histogram).expect("the histogram is small")
+}
+
+#[test]
+fn a_page_of_seven_peer_counts_four_kinds_and_fine_histograms_stays_below_two_mebibytes() {
+    let mut random = fastrand::Rng::with_seed(1);
+    let mut run = fixture();
+    let taken = run.samples.iter().find(|sample| sample.workload == Workload::PingPong).unwrap().clone();
+    run.samples.clear();
+    for round in 0..5 {
+        for peers in [1, 4, 16, 64, 256, 1024, 4096] {
+            for kind in ["simple", "async", "zmq", "tcp"] {
+                let latency = Some(round_trips(&mut random, 40_000));
+                run.samples.push(Sample { round, peers, messenger: kind.to_string(), latency, ..taken.clone() });
+            }
+        }
+    }
+    let bytes = render(&run).unwrap().len();
+    assert!(bytes < 2 * 1024 * 1024, "{bytes} bytes");
+}
+
+#[test]
+fn a_record_in_which_simple_is_better_everywhere_says_so() {
+    let mut run = fixture();
+    for sample in &mut run.samples {
+        sample.messenger = match sample.messenger.as_str() {
+            "simple" => "async".to_string(),
+            "async" => "simple".to_string(),
+            other => other.to_string(),
+        };
+    }
+    let page = render(&run).unwrap();
+    let findings = page.split("<section class=\"findings\"").nth(1).unwrap().split("</section>").next().unwrap();
+    for figure in ["median round trip", "p99 round trip", "CPU time per message"] {
+        assert!(findings.contains(&format!("simple&#39;s {figure} is lower than async&#39;s at every peer count: 0.")));
+    }
+    assert!(findings.contains("simple&#39;s throughput is higher than async&#39;s at every peer count: "));
+    assert!(!findings.contains("async&#39;s median") && !findings.contains("overtakes"), "{findings}");
 }
 
 #[test]

@@ -22,6 +22,7 @@ pub(super) fn finding(group: &Group<'_>) -> Option<Finding> {
                 .cells()
                 .filter(|(of, _, _)| *of == kind)
                 .flat_map(|(_, _, cell)| &cell.rounds)
+                .filter(|measured| measured.sample.beside.is_none())
                 .filter_map(|measured| measured.sample.allocations.as_ref());
             let (times, bytes): (Vec<f64>, Vec<f64>) = counted.filter_map(a_message).unzip();
             let (times, bytes) = (Interval::over(times)?, Interval::over(bytes)?);
@@ -36,7 +37,7 @@ pub(super) fn finding(group: &Group<'_>) -> Option<Finding> {
         topic: "Allocations",
         text: format!("{}.", format::list(&rates)),
         rule: "Allocations and reallocations of the side under test over the measured interval, divided by its \
-               messages; median over all samples of the counting binary."
+               messages; median over all samples of the counting binary without a neighbour."
             .to_string(),
     })
 }
@@ -60,7 +61,7 @@ fn a_message(counted: &Allocations) -> Option<(f64, f64)> {
 
 #[cfg(test)]
 mod tests {
-    use crate::record::Allocations;
+    use crate::record::{Allocations, Beside, Neighbour};
     use crate::testing::{Builder, text};
 
     #[test]
@@ -77,6 +78,21 @@ mod tests {
                 "simple allocates 3.10 times a message (64 bytes a message) and async allocates once in 50 messages (64 bytes a message)."
             ]
         );
+    }
+
+    #[test]
+    fn allocations_for_a_neighbour_are_not_among_those_of_a_message() {
+        let run = Builder::default()
+            .each(&["async"], &[16], 2, |sample| {
+                sample.allocations = Some(Allocations { count: 200, bytes: 6_400, messages: 100 });
+                if sample.round == 1 {
+                    sample.allocations = Some(Allocations { count: 90_000, bytes: 640_000, messages: 100 });
+                    sample.beside =
+                        Some(Beside { what: Neighbour::Flood, peers: 1, size: 4096, per_s: 9.0, latency: None });
+                }
+            })
+            .build();
+        assert_eq!(text(&run, "Allocations"), ["async allocates 2 times a message (64 bytes a message)."]);
     }
 
     #[test]

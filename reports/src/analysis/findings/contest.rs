@@ -1,6 +1,6 @@
 //! Which of two messengers does better, at which places, and where one overtakes the other.
 
-use super::{Finding, ROUNDS_MIN, tail_is_thick};
+use super::{ESTIMATES, Finding, ROUNDS_MIN, is_fit};
 use crate::analysis::along::{Along, Place};
 use crate::analysis::group::Group;
 use crate::analysis::kind::Kind;
@@ -50,8 +50,11 @@ pub(super) fn findings(group: &Group<'_>) -> Vec<Finding> {
         .enumerate()
         .flat_map(|(i, second)| kinds[i + 1..].iter().map(move |first| (*first, *second)))
         .collect();
+    // Beside a neighbour, what a message costs is in part the neighbour's.
+    let beside = matches!(group.along, Along::Beside(_));
     metrics
         .iter()
+        .filter(|metric| !(beside && metric.is_per_message()))
         .flat_map(|metric| pairs.iter().filter_map(|(first, second)| finding(group, first, second, *metric)))
         .collect()
 }
@@ -67,7 +70,7 @@ fn finding(group: &Group<'_>, first: &Kind, second: &Kind, metric: Metric) -> Op
         text,
         rule: format!(
             "At each place, a difference is claimed when both have at least {ROUNDS_MIN} rounds, their per-round \
-             intervals do not overlap and they differ by {} or more. Ratios are medians of per-round ratios.",
+             intervals do not overlap and they differ by {} or more. Ratios are {ESTIMATES} of per-round ratios.",
             format::percent(EFFECT_MIN)
         ),
     })
@@ -84,10 +87,7 @@ fn topic(metric: Metric) -> &'static str {
 
 fn bout(group: &Group<'_>, first: &Kind, second: &Kind, place: Place, metric: Metric) -> Option<Bout> {
     let (one, two) = (group.cell(first, place)?, group.cell(second, place)?);
-    if !(tail_is_thick(one, metric) && tail_is_thick(two, metric)) {
-        return None;
-    }
-    if metric.quantile().is_some() && (one.is_overloaded() || two.is_overloaded()) {
+    if !(is_fit(one, metric) && is_fit(two, metric)) {
         return None;
     }
     let (one, two) = (one.point(metric)?, two.point(metric)?);
@@ -127,8 +127,9 @@ fn sentence(group: &Group<'_>, first: &Kind, second: &Kind, metric: Metric, bout
     match changes {
         0 => {
             let (better_one, other) = winner(start.verdict);
-            let ratios =
-                clear.iter().map(|bout| if start.verdict == Verdict::First { bout.ratio } else { 1.0 / bout.ratio });
+            // Of an even number of rounds the inverse of a median is no median of inverses.
+            let (of, to) = if start.verdict == Verdict::First { (first, second) } else { (second, first) };
+            let ratios = clear.iter().filter_map(|bout| Some(paired(group, of, to, bout.place, metric)?.median));
             let place = if all && clear.len() == bouts.len() && bouts.len() > 1 {
                 along.every().to_string()
             } else {
@@ -203,6 +204,7 @@ fn range(ratios: impl Iterator<Item = f64>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use crate::record::{Beside, Neighbour};
     use crate::testing::{Builder, text};
 
     /// Latency by messenger, peers and round.
@@ -291,6 +293,31 @@ mod tests {
             text[0].starts_with("async's median round trip is lower than simple's at 64 and 256 peers"),
             "{text:?}"
         );
+    }
+
+    #[test]
+    fn a_ratio_is_that_of_the_better_to_the_worse_in_each_round() {
+        // Simple against async: 1/2, 1/2, 1/4, 1/4, of which the median is 3/8 and not the inverse of 3.
+        let text = latency(
+            |kind, _, round| if kind == "simple" { 10_000 } else { 20_000 * u64::from(1 + round / 2) },
+            &[4],
+            4,
+        );
+        assert!(text[0].starts_with("simple's median round trip is lower than async's at 4 peers: 0.375×"), "{text:?}");
+    }
+
+    #[test]
+    fn cpu_time_that_is_in_part_the_neighbours_is_not_compared() {
+        let run = Builder::default()
+            .each(&["simple", "async"], &[16], 3, |sample| sample.server.cpu_user_us = 100_000)
+            .each(&["simple", "async"], &[16], 3, |sample| {
+                sample.server.cpu_user_us = if sample.messenger == "async" { 900_000 } else { 200_000 };
+                sample.beside =
+                    Some(Beside { what: Neighbour::Flood, peers: 1, size: 4096, per_s: 9.0, latency: None });
+            })
+            .build();
+        assert!(text(&run, "CPU").is_empty(), "{:?}", text(&run, "CPU"));
+        assert_eq!(text(&run, "Connect").len(), 1);
     }
 
     #[test]

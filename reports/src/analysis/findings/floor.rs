@@ -1,6 +1,6 @@
 //! How far each messenger is from the bare socket of the same run.
 
-use super::{Finding, TAIL_VALUES_MIN, over_rounds, ratio_spread, tail_is_thick};
+use super::{ESTIMATES, Finding, TAIL_VALUES_MIN, is_fit, over_rounds, ratio_spread};
 use crate::analysis::along::Place;
 use crate::analysis::group::Group;
 use crate::analysis::metric::Metric;
@@ -22,24 +22,24 @@ pub(super) fn findings(group: &Group<'_>) -> Vec<Finding> {
 fn finding(group: &Group<'_>, place: Place, metric: Metric) -> Option<Finding> {
     let floor = group.floor()?;
     let bare = group.cell(floor, place)?;
-    if !tail_is_thick(bare, metric) {
+    if !is_fit(bare, metric) {
         return None;
     }
     let bare = metric.quantity().show(bare.point(metric)?.value);
-    let ratios: Vec<String> = group
+    let (ratios, rounds): (Vec<String>, Vec<usize>) = group
         .messengers()
-        .filter(|kind| group.cell(kind, place).is_some_and(|cell| tail_is_thick(cell, metric)))
+        .filter(|kind| group.cell(kind, place).is_some_and(|cell| is_fit(cell, metric)))
         .filter_map(|kind| {
             let ratio = paired(group, kind, floor, place, metric)?;
-            let median = format::ratio(ratio.median);
-            Some((kind.label(), median, ratio_spread(&ratio)))
+            Some((kind.label(), ratio))
         })
         .enumerate()
-        .map(|(i, (label, median, spread))| {
+        .map(|(i, (label, ratio))| {
+            let (median, spread) = (format::ratio(ratio.median), ratio_spread(&ratio));
             let of = if i == 0 { format!(" bare TCP's {bare}") } else { String::new() };
-            format!("{median}{of} for {label} ({spread})")
+            (format!("{median}{of} for {label} ({spread})"), ratio.rounds)
         })
-        .collect();
+        .unzip();
     if ratios.is_empty() {
         return None;
     }
@@ -50,12 +50,12 @@ fn finding(group: &Group<'_>, place: Place, metric: Metric) -> Option<Finding> {
             format::capital(&group.along.at(&[place])),
             metric.noun(),
             format::list(&ratios),
-            over_rounds(group)
+            over_rounds(&rounds)
         ),
         rule: format!(
-            "Hodges-Lehmann estimate (up to five rounds: median) of the per-round ratios to the bare-TCP floor measured in the \
+            "{ESTIMATES} of the per-round ratios to the bare-TCP floor measured in the \
              same round; percentiles with fewer \
-             than {TAIL_VALUES_MIN} values beyond them are left out."
+             than {TAIL_VALUES_MIN} values beyond them, and those of what was overloaded in any round, are left out."
         ),
     })
 }
@@ -77,6 +77,40 @@ mod tests {
         let text = text(&run, "Floor");
         assert_eq!(text.len(), 2);
         assert!(text[0].starts_with("At 1 peer, the median round trip is 1.50× bare TCP's 20.0 µs for async ("));
+    }
+
+    #[test]
+    fn what_was_overloaded_in_any_round_is_not_compared() {
+        let sentences = |who: &'static str| {
+            let run = Builder::default().each(&["simple", "async", "tcp"], &[4], 3, |sample| {
+                Builder::constant_latency(sample, 20_000, 20_000);
+                if sample.messenger == who && sample.round == 1 {
+                    sample.messages = 9_800;
+                }
+                Builder::under_load(sample, 10_000.0, 100);
+            });
+            text(&run.build(), "Floor")
+        };
+        assert!(
+            sentences("nobody")[0]
+                .ends_with(" for simple (all rounds alike) and 1.00× for async (all rounds alike) over 3 rounds.")
+        );
+        assert!(
+            sentences("simple")[0].ends_with("1.00× bare TCP's 20.0 µs for async (all rounds alike) over 3 rounds.")
+        );
+        assert!(sentences("tcp").is_empty());
+    }
+
+    #[test]
+    fn the_rounds_that_are_said_are_those_that_a_ratio_rests_on() {
+        let run = Builder::default().each(&["simple", "async", "tcp"], &[4], 3, |_| {}).each(
+            &["simple", "async", "tcp"],
+            &[1],
+            3,
+            |sample| Builder::constant_latency(sample, 20_000, 20_000),
+        );
+        let some = run.keep(|sample| sample.messenger != "async" || sample.peers == 4 || sample.round != 1);
+        assert!(text(&some.build(), "Floor")[0].ends_with(" over 2 to 3 rounds."));
     }
 
     #[test]

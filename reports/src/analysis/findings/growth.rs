@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Finding, ROUNDS_MIN, over_rounds, ratio_spread};
+use super::{ESTIMATES, Finding, ROUNDS_MIN, over_rounds, ratio_spread};
 use crate::analysis::along::{Along, Place};
 use crate::analysis::group::Group;
 use crate::analysis::interval::Interval;
@@ -17,7 +17,7 @@ pub(super) fn finding(group: &Group<'_>) -> Option<Finding> {
     }
     let to = *group.places.last()?;
     let from = *group.places.iter().find(|from| **from < to && same_load(group, **from, to))?;
-    let grown: Vec<String> = group
+    let (grown, rounds): (Vec<String>, Vec<usize>) = group
         .kinds
         .iter()
         .filter_map(|kind| {
@@ -28,9 +28,9 @@ pub(super) fn finding(group: &Group<'_>) -> Option<Finding> {
             let spread = ratio_spread(&growth);
             let change =
                 if growth.holds(1.0) { "not clearly different".to_string() } else { format::ratio(growth.median) };
-            Some(format!("{change} for {} ({spread})", kind.label()))
+            Some((format!("{change} for {} ({spread})", kind.label()), growth.rounds))
         })
-        .collect();
+        .unzip();
     if grown.is_empty() {
         return None;
     }
@@ -41,11 +41,11 @@ pub(super) fn finding(group: &Group<'_>) -> Option<Finding> {
             format::plural(to, "peer"),
             format::count(from),
             format::list(&grown),
-            over_rounds(group)
+            over_rounds(&rounds)
         ),
         rule: format!(
-            "Per-round ratio of the medians at the two peer counts, between which neither the requests in flight nor \
-             the load side differ; at least {ROUNDS_MIN} rounds. No clear change: the interval holds 1."
+            "{ESTIMATES} of the per-round ratios of the medians at the two peer counts, between which neither the \
+             requests in flight nor the load side differ; at least {ROUNDS_MIN} rounds. No clear change: the interval holds 1."
         ),
     })
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Finding, over_rounds, quantity_spread};
+use super::{Finding, over_rounds, quantity_spread, spread};
 use crate::analysis::along::{Along, Place};
 use crate::analysis::group::Group;
 use crate::analysis::interval::Interval;
@@ -26,22 +26,24 @@ pub(super) fn finding(group: &Group<'_>) -> Option<Finding> {
         return None;
     }
     let (from, to) = span(&group.places)?;
-    let costs: Vec<String> = group
+    let (costs, rounds): (Vec<String>, Vec<usize>) = group
         .messengers()
         .filter_map(|kind| {
             let slope = slope(group, kind, from, to)?;
-            let spread = quantity_spread(&slope, Quantity::Bytes);
-            let cost =
-                if slope.low <= 0.0 { "no measurable memory".to_string() } else { Quantity::Bytes.show(slope.median) };
-            Some(format!("{} {cost} ({spread})", kind.label()))
+            let (cost, spread) = if slope.low > 0.0 {
+                (Quantity::Bytes.show(slope.median), quantity_spread(&slope, Quantity::Bytes))
+            } else {
+                ("no measurable memory".to_string(), spread(&slope, signed_bytes))
+            };
+            Some((format!("{} {cost} ({spread})", kind.label()), slope.rounds))
         })
-        .collect();
+        .unzip();
     if costs.is_empty() {
         return None;
     }
     Some(Finding {
         topic: "Memory",
-        text: format!("An added peer costs {}{}.", format::list(&costs), over_rounds(group)),
+        text: format!("An added peer costs {}{}.", format::list(&costs), over_rounds(&rounds)),
         rule: format!(
             "Growth of the resident set of the side under test from {} to {}, divided by the peers added; median \
              and spread of the per-round figures.",
@@ -49,6 +51,12 @@ pub(super) fn finding(group: &Group<'_>) -> Option<Finding> {
             format::plural(to, "peer")
         ),
     })
+}
+
+/// Bytes of either sign, with the unit that no figure before them has.
+fn signed_bytes(value: f64) -> String {
+    let unit = Quantity::Bytes.unit_for(value);
+    format!("{} {}", format::number(value / unit.factor), unit.name)
 }
 
 /// The peer counts between which the slope is taken.
@@ -99,7 +107,10 @@ mod tests {
                 }
             })
             .build();
-        assert!(text(&run, "Memory")[0].contains("async no measurable memory"));
+        assert_eq!(
+            text(&run, "Memory"),
+            ["An added peer costs async no measurable memory (−4.27 B–0 B) over 3 rounds."]
+        );
     }
 
     #[test]

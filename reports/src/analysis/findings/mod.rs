@@ -23,6 +23,9 @@ pub(crate) const ROUNDS_MIN: usize = 3;
 /// Values beyond a percentile without which no sentence is built on it.
 pub(crate) const TAIL_VALUES_MIN: f64 = 100.0;
 
+/// How ratios are estimated from those of the rounds, for the rules.
+const ESTIMATES: &str = "Hodges-Lehmann estimates (up to five rounds: medians)";
+
 /// One sentence about the data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Finding {
@@ -47,9 +50,11 @@ pub(crate) fn of(group: &Group<'_>) -> Vec<Finding> {
     findings
 }
 
-/// Whether a cell has enough values beyond the percentile that `metric` is; true for what is no percentile.
-fn tail_is_thick(cell: &Cell<'_>, metric: Metric) -> bool {
-    metric.quantile().is_none_or(|quantile| cell.recorded() as f64 * (1.0 - quantile) >= TAIL_VALUES_MIN)
+/// Whether a sentence may be built on a figure of a cell: of a percentile it must have enough values beyond it, and none of
+/// its rounds may have been overloaded: without those, the others would look better than the cell is.
+fn is_fit(cell: &Cell<'_>, metric: Metric) -> bool {
+    let enough = |quantile: f64| cell.recorded() as f64 * (1.0 - quantile) >= TAIL_VALUES_MIN;
+    metric.quantile().is_none_or(|quantile| enough(quantile) && !cell.is_overloaded())
 }
 
 /// The spread of a ratio without its sign, which its median has: `1.15–1.30`, or `one round`.
@@ -71,10 +76,38 @@ fn spread(interval: &Interval, show: impl Fn(f64) -> String) -> String {
     if low == high { "all rounds alike".to_string() } else { format!("{low}–{high}") }
 }
 
-/// What ends a sentence whose figures have spreads: ` over 3 rounds`.
-fn over_rounds(group: &Group<'_>) -> String {
-    match group.rounds() {
-        0 | 1 => String::new(),
-        rounds => format!(" over {rounds} rounds"),
+/// What ends a sentence whose figures rest on so many rounds each: ` over 3 rounds`, or ` over 2 to 3 rounds`.
+fn over_rounds(rounds: &[usize]) -> String {
+    match (rounds.iter().min(), rounds.iter().max()) {
+        (Some(fewest), Some(most)) if fewest < most => format!(" over {fewest} to {most} rounds"),
+        (_, Some(most)) if *most > 1 => format!(" over {most} rounds"),
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Beside, Neighbour};
+    use crate::testing::Builder;
+
+    #[test]
+    fn every_rule_about_ratios_says_how_they_are_estimated() {
+        let all = |sample: &mut crate::record::Sample| {
+            Builder::constant_latency(sample, 20_000, 20_000);
+            sample.server.cpu_user_us = 100_000;
+        };
+        let run = Builder::default().each(&["simple", "async", "tcp"], &[4, 64], 7, all).build();
+        let beside = Builder::default().each(&["async"], &[4], 7, all).each(&["async"], &[4], 7, |sample| {
+            all(sample);
+            let what = Neighbour::Flood;
+            sample.beside = Some(Beside { what, peers: 1, size: 4096, per_s: 9.0, latency: None });
+        });
+        let runs = [run, beside.build()];
+        let findings: Vec<Finding> = runs.iter().flat_map(Group::all).flat_map(|group| of(&group)).collect();
+        for topic in ["Floor", "Latency", "CPU", "Growth", "Neighbour"] {
+            let finding = findings.iter().find(|finding| finding.topic == topic).unwrap();
+            assert!(finding.rule.contains("Hodges-Lehmann estimates (up to five rounds: medians)"), "{finding:?}");
+        }
     }
 }

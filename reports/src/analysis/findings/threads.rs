@@ -1,7 +1,7 @@
 //! How many threads each messenger runs, as a law of the peer count where one fits.
 
 use super::Finding;
-use crate::analysis::along::Along;
+use crate::analysis::along::{Along, Place};
 use crate::analysis::group::Group;
 use crate::analysis::metric::Metric;
 use crate::format;
@@ -22,7 +22,10 @@ pub(super) fn finding(group: &Group<'_>) -> Option<Finding> {
         .filter_map(|kind| {
             let series = group.series(kind, Metric::Threads);
             let points: Vec<(f64, f64)> = series.iter().map(|(peers, point)| (*peers as f64, point.value)).collect();
-            Some(format!("{} {}", kind.label(), law(&points)?))
+            let places: Vec<Place> = series.iter().map(|(place, _)| *place).collect();
+            // Places that it lacks must not be meant.
+            let everywhere = if places == group.places { "at every count" } else { &group.along.at(&places) };
+            Some(format!("{} {}", kind.label(), law(&points, everywhere)?))
         })
         .collect();
     if laws.is_empty() {
@@ -38,8 +41,8 @@ pub(super) fn finding(group: &Group<'_>) -> Option<Finding> {
     })
 }
 
-/// The sentence for thread counts at ascending peer counts; `None` without a point.
-fn law(points: &[(f64, f64)]) -> Option<String> {
+/// The sentence for thread counts at ascending peer counts, which are `everywhere`; `None` without a point.
+fn law(points: &[(f64, f64)], everywhere: &str) -> Option<String> {
     let (first, last) = (points.first()?, points.last()?);
     let at = |point: &(f64, f64)| format!("{} threads at {}", format::number(point.1), format::peers(point.0 as u32));
     if points.len() == 1 {
@@ -56,7 +59,7 @@ fn law(points: &[(f64, f64)]) -> Option<String> {
     let constant =
         if low == high { format::number(low) } else { format!("{} to {}", format::number(low), format::number(high)) };
     if a_peer < 1.0 {
-        return Some(format!("runs {constant} threads at every count"));
+        return Some(format!("runs {constant} threads {everywhere}"));
     }
     let noun = if a_peer == 1.0 { "thread" } else { "threads" };
     Some(format!("runs {} {noun} a peer plus {constant}: {}", format::number(a_peer), at(last)))
@@ -85,7 +88,7 @@ mod tests {
     #[test]
     fn a_count_that_follows_no_whole_law_is_given_as_it_is() {
         assert_eq!(
-            law(&[(1.0, 10.0), (100.0, 45.0), (200.0, 300.0)]).as_deref(),
+            law(&[(1.0, 10.0), (100.0, 45.0), (200.0, 300.0)], "").as_deref(),
             Some("goes from 10 threads at 1 peer to 300 threads at 200 peers")
         );
     }
@@ -93,17 +96,29 @@ mod tests {
     #[test]
     fn too_few_peers_give_no_law() {
         assert_eq!(
-            law(&[(1.0, 10.0), (4.0, 12.0)]).as_deref(),
+            law(&[(1.0, 10.0), (4.0, 12.0)], "").as_deref(),
             Some("goes from 10 threads at 1 peer to 12 threads at 4 peers")
         );
-        assert_eq!(law(&[(16.0, 36.0)]).as_deref(), Some("runs 36 threads at 16 peers"));
-        assert_eq!(law(&[]), None);
+        assert_eq!(law(&[(16.0, 36.0)], "").as_deref(), Some("runs 36 threads at 16 peers"));
+        assert_eq!(law(&[], ""), None);
+    }
+
+    #[test]
+    fn a_count_that_was_not_measured_is_not_meant() {
+        let run = Builder::default()
+            .each(&["simple", "async"], &[1, 4, 64], 3, |sample| sample.server.threads = 8)
+            .keep(|sample| sample.messenger == "simple" || sample.peers != 64)
+            .build();
+        assert_eq!(
+            text(&run, "Threads"),
+            ["simple runs 8 threads at every count; async runs 8 threads at 1 and 4 peers."]
+        );
     }
 
     #[test]
     fn a_constant_that_wanders_a_little_is_a_range() {
         assert_eq!(
-            law(&[(1.0, 5.0), (64.0, 132.0)]).as_deref(),
+            law(&[(1.0, 5.0), (64.0, 132.0)], "").as_deref(),
             Some("runs 2 threads a peer plus 3 to 4: 132 threads at 64 peers")
         );
     }
