@@ -1,4 +1,4 @@
-//! Leaves in the binary what it was built with: the compiler, the commit and the optimisation level. All of them are
+//! Leaves in the binary what it was built with: the compiler and its flags, the commit and the optimisation level. All of them are
 //! optional: a source archive without git builds as well.
 
 use std::env;
@@ -9,6 +9,8 @@ fn main() {
     set("MSGR_RUSTC", &output(&rustc, &["--version"]).unwrap_or_default());
     set("MSGR_GIT", &commit().unwrap_or_default());
     set("MSGR_OPT", &env::var("OPT_LEVEL").unwrap_or_default());
+    // Cargo separates flags by a character that none contains.
+    set("MSGR_RUSTFLAGS", &env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default().replace('\x1f', " "));
     // Whether the tree is changed depends on every source file, and the commit on git's own files.
     for path in [
         "../Cargo.lock",

@@ -121,13 +121,13 @@ pub(crate) struct RunArgs {
     /// Whether the two sides keep to CPUs of their own
     #[arg(long, value_enum, default_value = "none")]
     pub(crate) pin: Pin,
-    /// Measured time of each sample [default: 500ms, with --quick 200ms]
+    /// Measured time of each sample [default: 250ms, with --quick 200ms]
     #[arg(long, value_name = "TIME", value_parser = parse::measured_duration)]
     pub(crate) duration: Option<Duration>,
-    /// Unmeasured time before it [default: 200ms, with --quick 100ms]
+    /// Unmeasured time before it [default: 100ms]
     #[arg(long, value_name = "TIME", value_parser = parse::duration)]
     pub(crate) warmup: Option<Duration>,
-    /// How often each point is measured, each time in fresh processes [default: 7, with --quick 3]
+    /// How often each point is measured, each time in fresh processes [default: 12, with --quick 3]
     #[arg(long, value_name = "N", value_parser = parse::rounds)]
     pub(crate) rounds: Option<u32>,
     /// Seed of the order of the samples and of the choice of peers [default: random, recorded]

@@ -260,7 +260,8 @@ impl Kind {
         let kind = Kind::parse(name)?;
         if kind.factory().is_none() {
             return Err(format!(
-                "{name} is compared with and is none of the messengers; take one of {}",
+                "{name} is {}, to compare with, and none of the messengers; take one of {}",
+                if kind.is_floor() { "a bare-socket floor" } else { "a reference" },
                 names(|kind| kind.factory().is_some())
             ));
         }

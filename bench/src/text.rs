@@ -10,7 +10,7 @@ pub(crate) fn headline(sample: &Sample) -> String {
     let rate = rate(messages_per_second(sample));
     match &sample.latency {
         Some(latency) => {
-            format!("{what}  p50 {}  p99 {}  {rate}", micros(latency.p50_ns), micros(latency.p99_ns))
+            format!("{what}  RTT p50 {}  p99 {}  {rate}", micros(latency.p50_ns), micros(latency.p99_ns))
         }
         None => format!("{what}  {rate}  {}", bandwidth(sample.bytes as f64 / seconds(sample))),
     }

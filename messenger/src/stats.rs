@@ -56,6 +56,8 @@ counters! {
     msgr_recv_bytes;
     /// Bytes handed to sockets, framing included.
     msgr_send_bytes;
+    /// Bytes of input copied in memory once more after they had been read; what is sent never is.
+    msgr_copied_bytes;
     /// Connections opened since the start, either side dialling; a reconnect counts again.
     msgr_created_connections;
     /// Connections open now.

@@ -4,6 +4,10 @@ use msgr_reports::record::Environment;
 
 use super::limits::Limits;
 use super::read::Root;
+use crate::zmq;
+
+/// Where the kernel says which weaknesses the CPU has, and what it does about them.
+const VULNERABILITIES: &str = "sys/devices/system/cpu/vulnerabilities";
 
 /// CPU time of the whole machine so far, in clock ticks.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,6 +47,9 @@ impl Watch {
             rustc: env!("MSGR_RUSTC").into(),
             git: Some(env!("MSGR_GIT").to_owned()).filter(|commit| !commit.is_empty()),
             release: !matches!(env!("MSGR_OPT"), "" | "0"),
+            mitigations: mitigations(&root),
+            rustflags: Some(env!("MSGR_RUSTFLAGS").to_owned()).filter(|flags| !flags.is_empty()),
+            libzmq: zmq::find().ok().map(|(major, minor, patch)| format!("{major}.{minor}.{patch}")),
             limits: limits.to_record(),
         };
         Ok(Watch { ticks: ticks(&root), root, environment })
@@ -64,6 +71,15 @@ fn cpuinfo_field(cpuinfo: &str, field: &str) -> Option<String> {
     lines
         .map(|(name, value)| (name.trim(), value.trim()))
         .find_map(|(name, value)| (name == field).then(|| value.to_owned()))
+}
+
+/// The weaknesses of the CPU that the kernel works around.
+fn mitigations(root: &Root) -> Vec<String> {
+    let all = root.names(VULNERABILITIES).into_iter();
+    let mitigated = |name: &String| {
+        root.text(&format!("{VULNERABILITIES}/{name}")).is_some_and(|text| text.starts_with("Mitigation"))
+    };
+    all.filter(mitigated).collect()
 }
 
 fn kernel(root: &Root) -> String {
@@ -109,6 +125,7 @@ mod tests {
     fn the_machine_has_a_kernel_and_cpus() {
         let environment = Watch::start(&Limits::read()).unwrap().now();
         assert!(environment.kernel.starts_with("Linux"), "{}", environment.kernel);
+        assert!(environment.mitigations.is_sorted());
         assert!(environment.cpus >= 1 && environment.memory > 0 && environment.rustc.starts_with("rustc"));
     }
 }

@@ -7,6 +7,7 @@ mod cost;
 mod histograms;
 mod messengers;
 mod neighbour;
+mod news;
 mod offer;
 mod open;
 mod recorder;
@@ -32,8 +33,9 @@ use crate::record::Record;
 use crate::{doctor, floor, interrupt, output, parse, text, wire, zmq};
 
 pub(crate) use neighbour::neighbour;
+pub(crate) use news::Waited;
 pub(crate) use offer::Schedule;
-pub(crate) use recorder::{Recorder, Waited};
+pub(crate) use recorder::Recorder;
 
 /// How long all peers may take to connect. A dropped SYN is sent again after 1, 2, 4 and 8 seconds.
 pub(crate) const CONNECT_WITHIN: Duration = Duration::from_secs(30);

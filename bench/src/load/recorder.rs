@@ -4,7 +4,7 @@
 //! and each receiving thread owns its histograms. The table of an open loop is in [`open`](super::open).
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
@@ -13,8 +13,8 @@ use hdrhistogram::Histogram;
 use msgr_reports::record::{Latency, OpenLoop};
 
 use super::histograms::{encode, record};
+use super::news::{News, Waited};
 use super::open::{Open, Times};
-use crate::interrupt;
 use crate::serve::thread_number;
 
 /// Histograms to record in, a few times the receiving threads of any load side (24 workers at most). More threads than
@@ -44,8 +44,7 @@ pub(crate) struct Recorder {
     /// Times that a receiver granted credit.
     credits: CachePadded<AtomicU64>,
     shards: Box<[CachePadded<Mutex<Shard>>]>,
-    news: Mutex<News>,
-    changed: Condvar,
+    news: News,
 }
 
 /// What becomes of a reply beside its being recorded.
@@ -67,24 +66,6 @@ struct Shard {
     latency: Option<Histogram<u64>>,
     /// From when it was, of an open loop.
     service: Option<Histogram<u64>>,
-}
-
-/// What the main thread waits for.
-#[derive(Debug, Default)]
-struct News {
-    opened: u32,
-    /// The one reply of [`Recorder::once`] has come.
-    answered: bool,
-    fault: Option<String>,
-}
-
-/// How a wait ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Waited {
-    /// The time is over.
-    Fully,
-    /// Somebody pressed Ctrl-C.
-    Interrupted,
 }
 
 impl Recorder {
@@ -123,8 +104,7 @@ impl Recorder {
             manner: Manner::Usual,
             credits: CachePadded::default(),
             shards: std::iter::repeat_with(shard).take(SHARDS).collect(),
-            news: Mutex::default(),
-            changed: Condvar::new(),
+            news: News::default(),
         }
     }
 
@@ -185,8 +165,7 @@ impl Recorder {
             }
             Manner::Once => {
                 self.stop();
-                self.news().answered = true;
-                self.changed.notify_all();
+                self.news.tell(|told| told.answered = true);
                 return None;
             }
         }
@@ -225,15 +204,13 @@ impl Recorder {
 
     /// One more peer is connected.
     pub(crate) fn opened(&self) {
-        self.news().opened += 1;
-        self.changed.notify_all();
+        self.news.tell(|told| told.opened += 1);
     }
 
     /// Something went wrong; the first such sentence ends the sample. After [`Recorder::stop`] nothing counts.
     pub(crate) fn fail(&self, what: String) {
         if self.flowing() {
-            self.news().fault.get_or_insert(what);
-            self.changed.notify_all();
+            self.news.fail(what);
         }
     }
 
@@ -243,7 +220,8 @@ impl Recorder {
     ///
     /// When one of them fails.
     pub(crate) fn wait_open(&self, peers: u32, time: Duration) -> anyhow::Result<(u32, Waited)> {
-        self.wait_until(time, |news| news.opened >= peers)
+        let (opened, _, waited) = self.news.wait(time, |told| told.opened >= peers)?;
+        Ok((opened, waited))
     }
 
     /// Waits for `time`.
@@ -252,7 +230,7 @@ impl Recorder {
     ///
     /// When something fails meanwhile.
     pub(crate) fn wait(&self, time: Duration) -> anyhow::Result<Waited> {
-        Ok(self.wait_until(time, |_| false)?.1)
+        Ok(self.news.wait(time, |_| false)?.2)
     }
 
     /// Waits for the reply to the request of [`Recorder::once`].
@@ -261,27 +239,8 @@ impl Recorder {
     ///
     /// When something fails meanwhile, or it does not come `within` that time.
     pub(crate) fn wait_reply(&self, within: Duration) -> anyhow::Result<()> {
-        self.wait_until(within, |news| news.answered)?;
-        if self.news().answered { Ok(()) } else { Err(anyhow!("no answer within {} s", within.as_secs())) }
-    }
-
-    fn wait_until(&self, within: Duration, done: impl Fn(&News) -> bool) -> anyhow::Result<(u32, Waited)> {
-        let deadline = Instant::now() + within;
-        let mut news = self.news();
-        loop {
-            if let Some(fault) = news.fault.take() {
-                return Err(anyhow!(fault));
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() || done(&news) {
-                return Ok((news.opened, Waited::Fully));
-            }
-            if interrupt::requested() {
-                return Ok((news.opened, Waited::Interrupted));
-            }
-            let slice = left.min(interrupt::CHECK_EVERY);
-            news = self.changed.wait_timeout(news, slice).unwrap_or_else(PoisonError::into_inner).0;
-        }
+        let (_, answered, _) = self.news.wait(within, |told| told.answered)?;
+        if answered { Ok(()) } else { Err(anyhow!("no answer within {} s", within.as_secs())) }
     }
 
     /// The round trips recorded so far, or `None` when there are none.
@@ -322,10 +281,6 @@ impl Recorder {
 
     fn draw(&self, shard: &mut Shard) -> u32 {
         if self.peers == 1 { 0 } else { shard.random.u32(0..self.peers) }
-    }
-
-    fn news(&self) -> MutexGuard<'_, News> {
-        lock(&self.news)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{record, wire};
 
 /// Measured and unmeasured time of a sample, and rounds: by default, and with `--quick`. Many short samples rather than few
 /// long ones: what differs between two samples differs by process, and more time in one tells nothing of the next.
-const USUAL: (Duration, Duration, u32) = (Duration::from_millis(500), Duration::from_millis(200), 7);
+const USUAL: (Duration, Duration, u32) = (Duration::from_millis(250), Duration::from_millis(100), 12);
 const QUICK: (Duration, Duration, u32) = (Duration::from_millis(200), Duration::from_millis(100), 3);
 
 /// Everything a run is asked for, with defaults filled in.

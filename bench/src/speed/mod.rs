@@ -60,7 +60,7 @@ enum Floor {
 /// 0.5 and 0.28 (libzmq 2.2); a libzmq stream of 64 B, which has no checksums, 14 to 22.
 const BARS: [Bar; 5] = [
     Bar {
-        what: "4 KiB ping-pong, p50",
+        what: "4 KiB ping-pong, RTT p50",
         figure: Figure::MedianRoundTrip,
         workload: Workload::PingPong,
         size: 4 << 10,

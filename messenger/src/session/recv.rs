@@ -101,6 +101,8 @@ pub struct RecvHalf {
     data_max: u64,
     prefetch: usize,
     bulk: bool,
+    /// Bytes moved from one place in memory to another since last asked.
+    copied: u64,
 }
 
 impl RecvHalf {
@@ -122,6 +124,7 @@ impl RecvHalf {
                 .unwrap_or(DIRECT_STEP)
                 .clamp(HEADER_LEN, DIRECT_STEP),
             bulk: false,
+            copied: 0,
         }
     }
 
@@ -143,13 +146,20 @@ impl RecvHalf {
         std::mem::take(&mut self.old_messages)
     }
 
+    /// Bytes of input that were copied once more after they had been read, since last asked.
+    pub(crate) fn take_copied(&mut self) -> u64 {
+        std::mem::take(&mut self.copied)
+    }
+
     /// Adds input that a stack received on its own.
     pub fn push(&mut self, chunk: Bytes) {
         if let Some(Body { own: Some(own), .. }) = &mut self.body {
+            self.copied += chunk.len() as u64;
             own.extend_from_slice(&chunk);
         } else if self.rest.is_empty() {
             self.rest = chunk;
         } else {
+            self.copied += (self.rest.len() + chunk.len()) as u64;
             self.rest = [&self.rest[..], &chunk[..]].concat().into();
         }
     }
@@ -170,6 +180,7 @@ impl RecvHalf {
         }
         let limit = if self.bulk { self.prefetch } else { usize::MAX };
         let carried = self.rest.len();
+        self.copied += carried as u64;
         let space = ahead.space(&mut self.rest, limit);
         let room = space.len();
         let result = read(ReadInto::Slice(space));
@@ -182,6 +193,7 @@ impl RecvHalf {
     /// not keep the buffer from its neighbours. To be called when there is nothing more to read for now.
     pub(crate) fn settle(&mut self) {
         if !self.is_waiting() {
+            self.copied += self.rest.len() as u64;
             self.rest = if self.rest.is_empty() { Bytes::new() } else { Bytes::copy_from_slice(&self.rest) };
         }
     }
@@ -282,6 +294,7 @@ impl RecvHalf {
     fn gather(&mut self, mut body: Body) {
         if body.own.is_none() && body.len >= DIRECT_MIN {
             let mut own = Vec::with_capacity((body.len + self.prefetch).min(DIRECT_STEP));
+            self.copied += self.rest.len() as u64;
             own.extend_from_slice(&self.rest);
             self.rest = Bytes::new();
             body.own = Some(own);

@@ -26,6 +26,7 @@ pub(crate) fn environment() -> Environment {
             limit("nofile", 1_048_576, "RLIMIT_NOFILE, hard; raise it in /etc/security/limits.conf"),
             limit("pid_max", 32_768, "kernel.pid_max; raise it with sysctl"),
         ],
+        ..Environment::default()
     }
 }
 

@@ -10,7 +10,7 @@ use crate::record::{Sample, Workload};
 /// A row: what it counts, and how it is read off a sample; `None` when that does not tell.
 type Count = (&'static str, fn(&Sample) -> Option<f64>);
 
-const COUNTS: [Count; 9] = [
+const COUNTS: [Count; 10] = [
     ("CPU time, µs", |s| looked_at(s).then(|| per_message(s, cpu_ns(&s.server) / 1e3))),
     ("context switches", |s| looked_at(s).then(|| per_message(s, switches(s)))),
     ("read calls", |s| counted(s, "msgr_read_calls")),
@@ -19,6 +19,7 @@ const COUNTS: [Count; 9] = [
     ("wake-ups of another thread", |s| counted(s, "msgr_wake_calls")),
     ("bytes a read call", |s| ratio(s, "msgr_recv_bytes", "msgr_read_calls")),
     ("bytes a write call", |s| ratio(s, "msgr_send_bytes", "msgr_write_calls")),
+    ("bytes copied in memory", |s| counted(s, "msgr_copied_bytes")),
     ("allocations", |s| {
         let heap = s.allocations.as_ref().filter(|heap| heap.messages > 0)?;
         Some(heap.count as f64 / heap.messages as f64)

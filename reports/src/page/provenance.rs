@@ -3,7 +3,7 @@
 use crate::analysis::harness;
 use crate::analysis::kind::Kind;
 use crate::format::{self, Quantity};
-use crate::record::{Plan, Run, Sample, Workload};
+use crate::record::{Environment, Plan, Run, Sample, Workload};
 
 /// Bytes of a reply in records that do not say.
 const REPLY_USUAL: u64 = 64;
@@ -53,13 +53,23 @@ pub(super) fn environment(run: &Run) -> Vec<Fact> {
         fact("Kernel", known(&host.kernel)),
         fact("Virtual machine", steal),
         fact("Frequency governor", host.governor.clone().unwrap_or_else(|| "none".to_string())),
+        fact(
+            "Mitigations",
+            if host.mitigations.is_empty() { "none known".to_string() } else { host.mitigations.join(", ") },
+        ),
         fact("Load average", format!("{:.2} before, {:.2} after (one minute)", host.load_before, host.load_after)),
         fact("Compiler", known(&host.rustc)),
-        fact("Build", if host.release { "release" } else { "debug" }),
+        fact("Build", build(host)),
         fact("Commit", host.git.clone().unwrap_or_else(|| "unknown".to_string())),
         fact("msgr-bench", run.tool_version.clone()),
+        fact("libzmq", host.libzmq.clone().unwrap_or_else(|| "none".to_string())),
         fact("The harness itself", harness(run)),
     ]
+}
+
+fn build(host: &Environment) -> String {
+    let profile = if host.release { "release" } else { "debug" };
+    host.rustflags.as_ref().map_or(profile.to_string(), |flags| format!("{profile}, {flags}"))
 }
 
 /// What counting and timing costs, at the point where it weighs most.

@@ -30,6 +30,15 @@ pub struct Environment {
     pub git: Option<String>,
     /// Whether the binary was built with optimisations.
     pub release: bool,
+    /// Mitigations of the CPU's weaknesses that are on, by the kernel's names of these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mitigations: Vec<String>,
+    /// Flags of the compiler beside those of the build profile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rustflags: Option<String>,
+    /// Version of libzmq, when ZeroMQ can be measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub libzmq: Option<String>,
     /// Limits that can cap a run.
     pub limits: Vec<Limit>,
 }

@@ -45,6 +45,8 @@ impl<'a> Contest<'a> {
     /// The contests of figures that are `wanted`, as far as there are places at which to compare.
     fn all(section: &'a Section<'a>, wanted: impl Fn(Figure) -> bool) -> Vec<Contest<'a>> {
         let compared = |figure: &Figure| match section.workload {
+            // More peers are what changes it.
+            _ if *figure == Figure::Connect && section.axis != Axis::Peers => false,
             Workload::Stream => matches!(figure, Figure::Throughput | Figure::Cpu),
             // All are offered the same.
             Workload::UnderLoad => *figure != Figure::Throughput,

@@ -24,7 +24,7 @@ fn the_default_run_covers_six_peer_counts_and_four_rates_below_the_ceiling() {
     let settings = settings("--messengers simple,async");
     assert_eq!(settings.scenario.as_deref(), Some("default"));
     assert_eq!(settings.points.len(), 3 * 6 + 3 + 3 * 4);
-    assert_eq!((settings.duration, settings.rounds), (Duration::from_millis(500), 7));
+    assert_eq!((settings.duration, settings.rounds), (Duration::from_millis(250), 12));
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn the_floor_is_measured_once_whoever_names_it() {
 fn what_is_given_beats_what_quick_and_the_scenario_mean() {
     let quick = settings("--quick --duration 1s");
     assert_eq!((quick.duration, quick.warmup), (Duration::from_secs(1), QUICK.1));
-    assert_eq!(settings("--scenario mixed").rounds, 10);
+    assert_eq!(settings("--scenario mixed").duration, Duration::from_secs(1));
     assert_eq!(settings("--scenario mixed --rounds 2").rounds, 2);
     assert_eq!(settings("--scenario mixed --quick").rounds, QUICK.2);
 }

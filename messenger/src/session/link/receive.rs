@@ -72,6 +72,7 @@ impl Link {
         if let Phase::Open(half) = &mut self.phase {
             let old = half.take_old_messages();
             add(&self.core.counters().msgr_drop_old_messages, old);
+            add(&self.core.counters().msgr_copied_bytes, half.take_copied());
             // Also what came again is acknowledged again: the peer has not heard of it.
             if old > 0 {
                 ack_from = 0;

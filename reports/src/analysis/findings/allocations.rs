@@ -1,7 +1,6 @@
 //! How often each messenger allocates for a message.
 
 use super::Finding;
-use crate::analysis::along::Along;
 use crate::analysis::group::Group;
 use crate::analysis::interval::Interval;
 use crate::format;
@@ -11,10 +10,6 @@ use crate::record::Allocations;
 const SELDOM: f64 = 0.2;
 
 pub(super) fn finding(group: &Group<'_>) -> Option<Finding> {
-    // Beside a neighbour, most are the neighbour's.
-    if matches!(group.along, Along::Beside(_)) {
-        return None;
-    }
     let rates: Vec<String> = group
         .messengers()
         .filter_map(|kind| {
