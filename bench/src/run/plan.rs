@@ -76,6 +76,7 @@ impl Settings {
             measures: Vec::new(),
             points: Vec::new(),
         };
+        let mut references = Vec::new();
         match scenario {
             Some(scenario) => {
                 if !args.quick {
@@ -84,9 +85,9 @@ impl Settings {
                     settings.rounds = scenario.rounds.unwrap_or(rounds);
                 }
                 if settings.messengers.is_empty() {
-                    let messengers = Some(scenario.messengers).filter(|all| !all.is_empty());
-                    settings.messengers = [messengers.unwrap_or_else(Kind::usual), scenario.references].concat();
+                    settings.messengers = scenario.messengers;
                 }
+                references = scenario.references;
                 // What is given on the command line is set last, and wins.
                 settings.set = [scenario.set, settings.set].concat();
                 settings.measures = scenario.measures;
@@ -97,6 +98,7 @@ impl Settings {
         if settings.messengers.is_empty() {
             settings.messengers = Kind::usual();
         }
+        settings.messengers = unique(&[settings.messengers, references].concat());
         settings.duration = args.duration.unwrap_or(settings.duration);
         settings.warmup = args.warmup.unwrap_or(settings.warmup);
         settings.rounds = args.rounds.unwrap_or(settings.rounds);
