@@ -11,6 +11,10 @@ use super::metric::{Metric, quantile_of};
 use crate::format;
 use crate::record::{Run, Sample, Workload, merge};
 
+/// Share of the offered rate that must be achieved. Below it a queue grows somewhere for as long as one measures, and a
+/// latency says how long that was.
+const ACHIEVED_MIN: f64 = 0.99;
+
 /// One figure of one cell: the point to draw and its spread.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Point {
@@ -55,15 +59,20 @@ impl Cell<'_> {
         })
     }
 
-    /// The figure of each round that may be compared: a percentile of one that was overloaded may not.
+    /// The figure of each round, when it may be compared: a percentile of what was overloaded may not.
     pub(crate) fn comparable(&self, metric: Metric) -> impl Iterator<Item = (u32, f64)> {
-        let overloaded = |round| self.rounds.iter().any(|it| it.sample.round == round && it.sample.is_overloaded());
-        self.per_round(metric).filter(move |(round, _)| metric.quantile().is_none() || !overloaded(*round))
+        let may = metric.quantile().is_none() || !self.is_overloaded();
+        self.per_round(metric).filter(move |_| may)
     }
 
-    /// Whether any round was offered more than was answered.
+    /// Whether more was offered than was answered, over all rounds: a stall at the end of a single one is no overload.
     pub(crate) fn is_overloaded(&self) -> bool {
-        self.rounds.iter().any(|it| it.sample.is_overloaded())
+        let open = self.rounds.iter().filter_map(|it| Some((it.sample, it.sample.open_loop.as_ref()?)));
+        let (answered, offered) = open.fold((0.0, 0.0), |(answered, offered), (sample, open)| {
+            let seconds = sample.elapsed_ns as f64 / 1e9;
+            (answered + sample.messages as f64, offered + open.offered_per_s * seconds)
+        });
+        answered < offered * ACHIEVED_MIN
     }
 
     /// The median over rounds of whatever `read` finds in a sample, in its unit.

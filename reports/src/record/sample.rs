@@ -114,19 +114,6 @@ pub struct OpenLoop {
     pub late: Option<Latency>,
 }
 
-/// Share of the offered rate that must be achieved. Below it a queue grows somewhere for as long as one measures, and a
-/// latency says how long that was.
-const ACHIEVED_MIN: f64 = 0.99;
-
-impl Sample {
-    /// Whether fewer requests were answered than were to be sent, so that its latency may not be compared.
-    #[must_use]
-    pub fn is_overloaded(&self) -> bool {
-        let achieved = self.messages as f64 * 1e9 / self.elapsed_ns.max(1) as f64;
-        self.open_loop.as_ref().is_some_and(|open| achieved < open.offered_per_s * ACHIEVED_MIN)
-    }
-}
-
 /// A latency histogram, and the percentiles read off it for those who only want figures.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Latency {

@@ -122,10 +122,12 @@ impl<'a> Cell<'a> {
     /// Whether a sentence may be built on a figure: percentiles need values beyond them, and rounds that were not overloaded.
     pub(crate) fn is_fit(&self, figure: Figure) -> bool {
         let Some(part) = figure.percentile() else { return true };
-        let overloaded = self.samples.iter().any(|sample| {
-            let answered = sample.messages as f64 * 1e9 / sample.elapsed_ns as f64;
-            sample.open_loop.as_ref().is_some_and(|open| answered < ANSWERED_MIN * open.offered_per_s)
+        let open = self.samples.iter().filter(|sample| sample.open_loop.is_some());
+        let answered: f64 = open.clone().map(|sample| sample.messages as f64).sum();
+        let offered = open.map(|sample| {
+            sample.open_loop.as_ref().map_or(0.0, |open| open.offered_per_s * sample.elapsed_ns as f64 / 1e9)
         });
+        let overloaded = answered < ANSWERED_MIN * offered.sum::<f64>();
         self.recorded as f64 * (1.0 - part) >= BEYOND_MIN && !overloaded
     }
 

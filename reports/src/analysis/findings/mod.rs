@@ -50,8 +50,8 @@ pub(crate) fn of(group: &Group<'_>) -> Vec<Finding> {
     findings
 }
 
-/// Whether a sentence may be built on a figure of a cell: of a percentile it must have enough values beyond it, and none of
-/// its rounds may have been overloaded: without those, the others would look better than the cell is.
+/// Whether a sentence may be built on a figure of a cell: of a percentile it must have enough values beyond it, and may not
+/// have been overloaded.
 fn is_fit(cell: &Cell<'_>, metric: Metric) -> bool {
     let enough = |quantile: f64| cell.recorded() as f64 * (1.0 - quantile) >= TAIL_VALUES_MIN;
     metric.quantile().is_none_or(|quantile| enough(quantile) && !cell.is_overloaded())

@@ -61,7 +61,7 @@ mod tests {
             move |sample: &mut crate::record::Sample| {
                 Builder::constant_latency(sample, 20_000, 20_000);
                 if beside && sample.messenger == "async" && sample.round == 3 {
-                    sample.messages = 9_800;
+                    sample.messages = 9_500;
                 }
                 Builder::under_load(sample, 10_000.0, 100);
                 let what = Neighbour::Flood;
