@@ -87,9 +87,6 @@ fn more_than_can_be_answered_is_marked() {
     );
     // Every message is held up until its stall is over, one after another.
     succeeds(&args);
-    let run = record(dir.path());
-    let sample = run.samples.iter().find(|sample| sample.messenger == "async").unwrap();
-    assert!(sample.is_overloaded(), "{sample:?}");
     let page = std::fs::read_to_string(dir.path().join("index.html")).unwrap();
     assert!(page.contains("Fewer requests were answered than offered: async at 1 peer"));
 }
