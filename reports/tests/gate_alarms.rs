@@ -156,8 +156,9 @@ fn a_disturbed_machine_is_called_unfit_by_its_a_a_cell_about_as_rarely() {
     }
 }
 
-/// Scatter of the logarithm of a pair's ratio on a busy machine of two cores, derived from how often pairs of recorded runs found a
-/// slow-down: p50 of a program with one worker, p50 of one with a thread for each direction, p99 of either.
+/// Scatter of the logarithm of a pair's ratio on a busy machine of two cores, derived from how often pairs of recorded
+/// runs found a slow-down: p50 of a program with one worker, p50 of one with a thread for each direction, p99 of
+/// either.
 const SCATTER: [(&str, Metric, f64); 3] =
     [("p50, one worker", Metric::P50, 0.15), ("p50, two threads", Metric::P50, 0.27), ("p99", Metric::P99, 0.35)];
 

@@ -39,8 +39,8 @@ impl Averages {
         Averages { ascending, differences: differences.len() }
     }
 
-    /// The estimate with bounds that miss the shift with a chance of at most `alpha` on either side; `None` when there are too few
-    /// differences for such bounds.
+    /// The estimate with bounds that miss the shift with a chance of at most `alpha` on either side; `None` when there
+    /// are too few differences for such bounds.
     pub(crate) fn shift(&self, alpha: f64) -> Option<Shift> {
         let cut = outside(self.differences, alpha)?;
         let last = self.ascending.len().checked_sub(1 + cut)?;

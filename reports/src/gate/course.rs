@@ -1,7 +1,8 @@
 //! One cell on its way through looks and confirmations.
 
+use super::decision::{Confirmation, Decision, Look, Rule, Verdict};
 use super::judge::{self, FASTER, SLOWER};
-use super::record::{Cell, CellRecord, Confirmation, Decision, Look, Metric, Order, Pair, Rule, Stage, Verdict};
+use super::record::{Cell, CellRecord, Metric, Order, Pair, Stage};
 use super::thresholds::{CONFIRM_PAIRS, CONTROL_DIRECTIONS, LOOKS};
 use super::words;
 

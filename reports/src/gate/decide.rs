@@ -1,9 +1,8 @@
 //! What to measure next, and when to stop: the gate as a state machine that is fed pairs.
 
 use super::course::Course;
-use super::record::{
-    Cell, CellRecord, Facts, GateRecord, Metric, Order, Outcome, Pair, SCHEMA, Stage, Values, Verdict,
-};
+use super::decision::Verdict;
+use super::record::{Cell, CellRecord, Facts, GateRecord, Metric, Order, Outcome, Pair, SCHEMA, Stage, Values};
 use super::thresholds::{CELLS_MAX, TURN_PAIRS};
 use super::words;
 

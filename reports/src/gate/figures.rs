@@ -2,7 +2,8 @@
 
 use hdrhistogram::Histogram;
 
-use super::record::{CellRecord, Decision, Order, Pair, Stage, Values};
+use super::decision::Decision;
+use super::record::{CellRecord, Order, Pair, Stage, Values};
 use super::words;
 use crate::analysis::kind::{Kind, Slot};
 use crate::analysis::metric::quantile_of;
@@ -68,12 +69,16 @@ pub(super) fn pairs(cell: &CellRecord, decision: &Decision, section: &str) -> Re
         let tip = format!("pair {}, {}: {}", number + 1, stage(pair.stage), signed_percent(changes[number]));
         Mark { x: number as f64 + 1.0, y, interval: (y, y), tip }
     };
+    // Where looks end and a confirmation begins, or the other way round.
+    let turns = cell.pairs.windows(2).enumerate().filter(|(_, two)| two[0].stage != two[1].stage);
+    let turns = turns.map(|(number, _)| vec![(number as f64 + 1.5, 0.0), (number as f64 + 1.5, scale.steps())]);
+    let turns: Vec<Vec<(f64, f64)>> = turns.collect();
     let dots = Series {
         slot,
         name: "B".to_string(),
         named: false,
         pieces: Vec::new(),
-        faint: Vec::new(),
+        faint: turns,
         marks: cell.pairs.iter().enumerate().map(mark).collect(),
     };
     let mut estimate = line(slot, "estimate", look.estimate);
@@ -96,8 +101,8 @@ pub(super) fn pairs(cell: &CellRecord, decision: &Decision, section: &str) -> Re
         id,
         title,
         meaning: format!(
-            "Each mark is a pair. Thin lines: the {} interval after {} pairs; the action level is {}. Pairs beyond the scale stand at \
-             its edge.",
+            "Each mark is a pair; an upright line parts looks from confirmation. Thin lines: the {} interval after {} \
+             pairs; the action level is {}. Pairs beyond the scale stand at its edge.",
             words::coverage(look),
             look.pairs,
             percent(action)
@@ -159,6 +164,11 @@ impl Scale {
         Axis::names(title, &labels)
     }
 
+    /// Where its highest tick stands on the axis.
+    fn steps(&self) -> f64 {
+        f64::from(self.last - self.first)
+    }
+
     /// Where a change stands on the axis: its lowest tick is at 0, the next at 1.
     fn place(&self, share: f64) -> f64 {
         share / self.step - f64::from(self.first)
@@ -209,8 +219,8 @@ pub(super) fn percentiles(cell: &CellRecord, section: &str) -> Result<Option<Fig
         id,
         title: "Percentiles of both sides".to_string(),
         meaning: format!(
-            "All pairs of a side together. A curve ends where fewer than {BEYOND_MIN} round trips lie beyond. The verdict rests on \
-             the pairs, not on these."
+            "All pairs of a side together. A curve ends where fewer than {BEYOND_MIN} round trips lie beyond. The \
+             verdict rests on the pairs, not on these."
         ),
         columns: vec!["percentile", "A", "B", "change"],
         rows,

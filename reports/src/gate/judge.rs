@@ -1,6 +1,7 @@
 //! What pairs say of one metric: the statistic, and the rungs of the ladder.
 
-use super::record::{Confirmation, Look, Metric, Pair, Rule};
+use super::decision::{Confirmation, Look, Rule};
+use super::record::{Metric, Pair};
 use super::thresholds::{AGREEMENT_MIN, CONFIRM_ALPHA, CONFIRM_SHARE, FUTILITY_ALPHA, UNSEEN_MAX, When};
 use crate::analysis::signed_rank::{Averages, Shift};
 

@@ -2,7 +2,8 @@
 
 use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
 
-use super::record::{CellRecord, Decision, GateRecord, Outcome, Verdict};
+use super::decision::{Decision, Verdict};
+use super::record::{CellRecord, GateRecord, Outcome};
 use super::words;
 use crate::format;
 

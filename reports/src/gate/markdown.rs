@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use super::record::{CellRecord, Decision, GateRecord, Side};
+use super::decision::Decision;
+use super::record::{CellRecord, GateRecord, Side};
 use super::words;
 use crate::format::{self, percent, signed_percent};
 
@@ -70,7 +71,8 @@ fn details(record: &GateRecord, out: &mut String) {
         return;
     }
     out.push_str("\nEvery look, and the rule that declined a regression:\n\n");
-    out.push_str("| cell | metric | pairs | change, interval | holds | agreement | no larger than | least effect | declined by |\n");
+    out.push_str("| cell | metric | pairs | change, interval | holds | agreement ");
+    out.push_str("| no larger than | least effect | declined by |\n");
     out.push_str("|---|---|---:|---:|---:|---:|---:|---:|---|\n");
     for cell in &record.cells {
         for decision in &cell.decisions {

@@ -2,8 +2,9 @@
 
 use askama::Template;
 
+use super::decision::{Look, Verdict};
 use super::figures::{self, Figure};
-use super::record::{CellRecord, GateRecord, Metric, Side, Verdict};
+use super::record::{CellRecord, GateRecord, Metric, Side};
 use super::thresholds::{AGREEMENT_MIN, CONFIRM_PAIRS, LATENCY_CHANGE_MIN_NS, LOOKS};
 use super::words;
 use super::write::WriteError;
@@ -114,7 +115,7 @@ fn section(number: usize, cell: &CellRecord) -> Result<Section, WriteError> {
         drawn.extend(figures::pairs(cell, decision, &id)?);
     }
     drawn.extend(figures::percentiles(cell, &id)?);
-    let rung = |(metric, look): (Metric, &super::record::Look)| Rung {
+    let rung = |(metric, look): (Metric, &Look)| Rung {
         metric: words::metric(metric),
         cells: vec![
             format::count(u64::from(look.pairs)),

@@ -1,6 +1,7 @@
 //! Verdicts in plain words, the same in every output.
 
-use super::record::{Cell, CellRecord, Decision, Facts, Look, Metric, Outcome, Rule, Verdict};
+use super::decision::{Decision, Look, Rule, Verdict};
+use super::record::{Cell, CellRecord, Facts, Metric, Outcome};
 use crate::format::{self, Quantity, percent, signed_percent};
 use crate::record::Workload;
 
