@@ -2,13 +2,15 @@
 //!
 //! [`record`] owns the types of `run.json`; everything else turns a record into HTML: `analysis` makes points,
 //! intervals, ratios and sentences of samples, `charts` draws, [`page`] puts both on a page with tables, and `format`
-//! writes every number. Nothing here measures, opens a socket or reads a clock: the same record always gives the same
+//! writes every number. [`gate`] says what to measure of two
+//! builds, and whether the second is slower. Nothing here measures, opens a socket or reads a clock: the same record always gives the same
 //! page.
 #![forbid(unsafe_code)]
 
 mod analysis;
 mod charts;
 mod format;
+pub mod gate;
 pub mod page;
 pub mod record;
 #[cfg(test)]

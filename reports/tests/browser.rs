@@ -12,8 +12,9 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::channel;
 use std::thread;
 
+use msgr_reports::gate;
 use msgr_reports::page;
-use msgr_reports::record::Run;
+use msgr_reports::record::{Run, Workload};
 
 /// Hosts that the browser itself asks for updates, whatever page is open.
 const THE_BROWSERS_OWN: [&str; 3] = ["google.com", "googleapis.com", "gstatic.com"];
@@ -134,12 +135,27 @@ fn barriers(browser: &str, axe: &str, page: &Path, colours: &str) -> Vec<String>
     visit.console.into_iter().filter(|line| line.contains("BARRIER")).collect()
 }
 
+/// The record of a gate that found one cell slower.
+fn gated() -> gate::GateRecord {
+    let workload = Workload::PingPong;
+    let cell = |control| gate::Cell { messenger: "async".into(), workload, size: 64, peers: 1, in_flight: 1, control };
+    let mut job = gate::Gate::new(vec![cell(true), cell(false)], 1).unwrap();
+    let side = |ns: f64, latency| gate::Values { p50_ns: ns, p99_ns: 2.0 * ns, cpu_ns: ns / 5.0, latency };
+    let latency = fixture().samples.into_iter().find_map(|sample| sample.latency);
+    while let gate::Next::Pairs { cell, orders, .. } = job.next() {
+        let (a, b) = (side(50_000.0, latency.clone()), side(50_000.0 + 15_000.0 * cell as f64, latency.clone()));
+        job.feed(cell, gate::Pair { order: orders[0], stage: gate::Stage::Main, a, b }).unwrap();
+    }
+    job.finish(gate::Facts::default())
+}
+
 #[test]
 fn no_page_keeps_anybody_out_in_light_or_in_dark() {
     let (Some(browser), Some(axe)) = (browser(), axe()) else { return };
     let run = fixture();
     let dir = tempfile::tempdir().unwrap();
     let pages = [
+        gate::write(&gated(), dir.path()).unwrap().page,
         page::write_page(&run, dir.path()).unwrap(),
         page::write_comparison(&run, &run, dir.path()).unwrap(),
         page::write_index(&[page::Saved { dir: "run".into(), run }], vec!["one is damaged".into()], dir.path())

@@ -20,18 +20,36 @@ pub(crate) struct Shift {
 /// The shift of `differences`, with bounds that hold it with a chance of at least `1 - 2 * alpha`; `None` when there are too
 /// few for such bounds.
 pub(crate) fn shift(differences: &[f64], alpha: f64) -> Option<Shift> {
-    let averages = walsh_averages(differences);
-    let cut = outside(differences.len(), alpha)?;
-    let last = averages.len().checked_sub(1 + cut)?;
-    Some(Shift { low: *averages.get(cut)?, estimate: median(&averages)?, high: averages[last] })
+    Averages::of(differences).shift(alpha)
 }
 
-/// The averages of each difference with itself and with every other, ascending.
-fn walsh_averages(differences: &[f64]) -> Vec<f64> {
-    let pairs = differences.iter().enumerate().flat_map(|(i, one)| differences[i..].iter().map(move |two| (one, two)));
-    let mut averages: Vec<f64> = pairs.map(|(one, two)| (one + two) / 2.0).collect();
-    averages.sort_by(f64::total_cmp);
-    averages
+/// The averages of each difference with itself and with every other, which several bounds can be read off.
+pub(crate) struct Averages {
+    ascending: Vec<f64>,
+    differences: usize,
+}
+
+impl Averages {
+    /// The averages of `differences`. Memory and time grow with the square of their number: at a hundred there are 5050.
+    pub(crate) fn of(differences: &[f64]) -> Averages {
+        let pairs =
+            differences.iter().enumerate().flat_map(|(i, one)| differences[i..].iter().map(move |two| (one, two)));
+        let mut ascending: Vec<f64> = pairs.map(|(one, two)| (one + two) / 2.0).collect();
+        ascending.sort_by(f64::total_cmp);
+        Averages { ascending, differences: differences.len() }
+    }
+
+    /// The estimate with bounds that miss the shift with a chance of at most `alpha` on either side; `None` when there
+    /// are too few differences for such bounds.
+    pub(crate) fn shift(&self, alpha: f64) -> Option<Shift> {
+        let cut = outside(self.differences, alpha)?;
+        let last = self.ascending.len().checked_sub(1 + cut)?;
+        Some(Shift {
+            low: *self.ascending.get(cut)?,
+            estimate: median(&self.ascending)?,
+            high: *self.ascending.get(last)?,
+        })
+    }
 }
 
 /// Averages that lie outside the bounds on either side: the largest `c` with P(T < c) at most `alpha`, T being the sum of the
@@ -73,6 +91,33 @@ mod tests {
             assert_eq!(outside(pairs, 0.025), Some(critical), "n = {pairs}");
         }
         assert_eq!(outside(PAIRS_MIN - 1, 0.025), None);
+    }
+
+    #[test]
+    fn one_sided_critical_values_match_the_published_table_up_to_a_hundred_pairs() {
+        // One-sided 5, 2.5, 1 and 0.5 %.
+        let table = [
+            (20, [60, 52, 43, 37]),
+            (30, [151, 137, 120, 109]),
+            (40, [286, 264, 238, 220]),
+            (50, [466, 434, 397, 373]),
+            (60, [690, 648, 600, 567]),
+            (100, [2045, 1955, 1850, 1779]),
+        ];
+        for (pairs, critical) in table {
+            let found = [0.05, 0.025, 0.01, 0.005].map(|alpha| outside(pairs, alpha));
+            assert_eq!(found, critical.map(Some), "n = {pairs}");
+        }
+    }
+
+    #[test]
+    fn bounds_of_different_chances_are_read_off_the_same_averages() {
+        let differences: Vec<f64> = (0..100).map(|i| f64::from(i * 37 % 100)).collect();
+        let averages = Averages::of(&differences);
+        let (sure, likely) = (averages.shift(0.0025).unwrap(), averages.shift(0.05).unwrap());
+        assert_eq!((sure.estimate, likely.estimate), (49.5, 49.5));
+        assert!(sure.low < likely.low && likely.high < sure.high, "{sure:?} {likely:?}");
+        assert_eq!(shift(&differences, 0.05), Some(likely));
     }
 
     #[test]
