@@ -168,6 +168,7 @@ fn machine(record: &GateRecord) -> Vec<Fact> {
         fact("Kernel", host.kernel.as_str()),
         fact("CPU time stolen", if host.virtualised { percent(host.steal) } else { "no virtual machine".to_string() }),
         fact("Frequency governor", host.governor.as_deref().unwrap_or("none")),
+        fact("Mitigations", host.mitigations.join(", ")),
         fact("Load average", format!("{:.2} before, {:.2} after (one minute)", host.load_before, host.load_after)),
         fact("Compiler", host.rustc.as_str()),
         fact("Seed", record.seed.to_string()),
