@@ -11,7 +11,7 @@ use crate::exit::Exit;
 use crate::host::Cpus;
 use crate::kinds::Kind;
 use crate::parse::{self, Setting, Stall};
-use crate::{control, doctor, load, report, run, serve, speed, trials, wire};
+use crate::{control, doctor, gate, load, report, run, serve, speed, trials, wire};
 
 /// Measures the messengers over real sockets, each against the same bare-TCP floor.
 ///
@@ -38,6 +38,11 @@ enum Verb {
     Compare(CompareArgs),
     /// List the saved runs below a directory, as a page.
     Index(IndexArgs),
+    /// Say whether this program is slower than an older build of it: pairs of both, in random order, until that can be told.
+    Gate(GateArgs),
+    /// What a program was built from, for `gate`.
+    #[command(hide = true)]
+    About,
     /// Say which limits of this host cap the number of peers, and at how many.
     Doctor,
     /// Compare the messengers' speed at one peer with the bars they are held to.
@@ -68,6 +73,8 @@ impl Cli {
             Verb::Report(args) => report::report(args),
             Verb::Compare(args) => report::compare(args),
             Verb::Index(args) => report::index(args),
+            Verb::Gate(args) => gate::gate(args),
+            Verb::About => gate::about(),
             Verb::Doctor => doctor::doctor(),
             Verb::Speed(args) => speed::speed(args),
             Verb::Soak(args) => trials::soak(args),
@@ -232,6 +239,9 @@ pub(crate) struct ServeArgs {
     /// Let the side under test answer nothing for LENGTH in every EVERY, to see which figures show it; not for tcp
     #[arg(long, value_name = "LENGTH/EVERY", value_parser = parse::stall)]
     pub(crate) inject_stall: Option<Stall>,
+    /// Let the side under test spin for so long for each message, as slower code would; not for tcp
+    #[arg(long, value_name = "TIME", value_parser = parse::duration)]
+    pub(crate) inject_spin: Option<Duration>,
     /// CPUs to run on
     #[arg(long, value_enum, default_value = "all")]
     pub(crate) cpus: Cpus,
@@ -332,6 +342,47 @@ pub(crate) struct IndexArgs {
     /// Where the runs are, each in a directory of its own (`run --out DIR/NAME`); runs.html is written there
     #[arg(value_name = "DIR")]
     pub(crate) dir: PathBuf,
+}
+
+/// `msgr-bench gate`.
+#[derive(Debug, Args)]
+pub(crate) struct GateArgs {
+    /// The program that this one is held against: msgr-bench, built from another commit with the same flags
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) baseline: PathBuf,
+    /// The program under test [default: this one]
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) candidate: Option<PathBuf>,
+    /// Messengers to compare
+    #[arg(long, value_name = "KIND,..", value_delimiter = ',', default_value = "simple,async", value_parser = Kind::parse_messenger)]
+    pub(crate) messengers: Vec<Kind>,
+    /// Payload sizes of requests
+    #[arg(long, value_name = "SIZE,..", value_delimiter = ',', default_value = "64,4KiB", value_parser = parse::size)]
+    pub(crate) sizes: Vec<u64>,
+    /// Numbers of peers, with one request in flight for each
+    #[arg(long, value_name = "N,..", value_delimiter = ',', default_value = "1,16", value_parser = parse::peers)]
+    pub(crate) peers: Vec<u32>,
+    /// Measured time of each sample
+    #[arg(long, value_name = "TIME", default_value = "200ms", value_parser = parse::measured_duration)]
+    pub(crate) duration: Duration,
+    /// Unmeasured time before it
+    #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = parse::duration)]
+    pub(crate) warmup: Duration,
+    /// Whether the two sides of a sample keep to CPUs of their own
+    #[arg(long, value_enum, default_value = "none")]
+    pub(crate) pin: Pin,
+    /// Seed of the order of each pair [default: random, recorded]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Why a regression is accepted, as the commit says it: then it is reported and passes
+    #[arg(long, value_name = "REASON")]
+    pub(crate) accept: Option<String>,
+    /// Slow the candidate down by so many percent of the baseline's median, to see the gate notice
+    #[arg(long, value_name = "N%", value_parser = parse::percent)]
+    pub(crate) inject_latency: Option<f64>,
+    /// Directory for gate.json, gate.junit.xml, gate.md and gate.html
+    #[arg(long, value_name = "DIR", default_value = "out")]
+    pub(crate) out: PathBuf,
 }
 
 /// `msgr-bench speed`.

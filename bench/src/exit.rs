@@ -7,9 +7,12 @@ use std::process::ExitCode;
 pub(crate) enum Exit {
     /// Did what was asked.
     Done = 0,
+    /// `gate` found the candidate slower, and fresh pairs confirmed it.
+    Slower = 1,
     /// A usage or tool error; the message says what to do.
     Error = 2,
-    /// A trial saw a promise of a messenger broken, or RDMA misses a bar that `speed` holds it to.
+    /// A trial saw a promise of a messenger broken, RDMA misses a bar that `speed` holds it to, or `gate` cannot tell on this
+    /// machine.
     Broken = 3,
     /// The host refuses: one of its limits is too low for what was asked.
     Refused = 4,

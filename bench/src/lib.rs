@@ -27,6 +27,7 @@ mod control;
 mod doctor;
 mod exit;
 mod floor;
+mod gate;
 mod host;
 mod interrupt;
 mod kinds;

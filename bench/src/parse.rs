@@ -25,6 +25,9 @@ const RATE_MIN: f64 = 1.0;
 /// Highest: a request every 100 ns is more than one thread can send.
 const RATE_MAX: f64 = 1e7;
 
+/// Largest slow-down to inject, percent: ten times is beyond doubt.
+const SLOWDOWN_MAX: f64 = 1000.0;
+
 /// Largest share of the ceiling, percent: overload can be asked for, and twice is enough of it.
 const SHARE_MAX: u32 = 200;
 
@@ -33,6 +36,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.').len();
     let (number, unit) = text.split_at(digits);
     let scale = match unit {
+        "ns" => 1e-9,
         "us" => 1e-6,
         "ms" => 1e-3,
         "s" => 1.0,
@@ -136,6 +140,15 @@ pub(crate) fn share(text: &str) -> Result<u32, String> {
     match text.parse() {
         Ok(percent @ 1..=SHARE_MAX) => Ok(percent),
         _ => Err(format!("takes percent of the ceiling from 1 to {SHARE_MAX}, such as 50")),
+    }
+}
+
+/// A slow-down, such as `10%`.
+pub(crate) fn percent(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('%').and_then(|number| number.parse::<f64>().ok());
+    match number {
+        Some(percent) if percent > 0.0 && percent <= SLOWDOWN_MAX => Ok(percent),
+        _ => Err(format!("takes percent above 0 and up to {SLOWDOWN_MAX}, such as 10%")),
     }
 }
 

@@ -97,6 +97,8 @@ pub(crate) struct Point {
     pub(crate) beside: Option<Beside>,
     /// A stall of the side under test.
     pub(crate) stall: Option<Stall>,
+    /// How long the side under test spins for each message.
+    pub(crate) spin: Option<Duration>,
     /// Options of the messengers.
     pub(crate) set: Vec<Setting>,
     /// Options of the load side alone.
@@ -221,6 +223,9 @@ impl Taking {
         args.add("--reply", point.reply);
         if let Some(stall) = point.stall {
             args.add("--inject-stall", stall);
+        }
+        if let Some(spin) = point.spin {
+            args.add("--inject-spin", format!("{}ns", spin.as_nanos()));
         }
         args.add("--cpus", self.cpus(Cpus::Lower)).set(&point.set);
         args.0

@@ -207,6 +207,7 @@ fn points(settings: &Settings, args: &RunArgs, measure: &Measure, number: u32, v
                         pace,
                         beside: None,
                         stall: args.inject_stall.filter(|_| kind.factory().is_some()),
+                        spin: None,
                         set: settings.set.clone(),
                         set_load: args.set_load.clone(),
                     };

@@ -9,10 +9,8 @@ use bytes::Bytes;
 use msgr::Config;
 use msgr::{Connection, Dispatcher, EntityName, Events, Message, Messenger, MessengerFactory, Policy, Setup};
 
-use super::stalls::Stalls;
-use super::{Side, Tally};
+use super::{Delays, Side, Tally};
 use crate::kinds::Kind;
-use crate::parse::Stall;
 use crate::probe::StageCounts;
 use crate::wire::{CREDIT, REPLY, REQUEST, STREAM, STREAM_MARK, payload};
 
@@ -36,18 +34,14 @@ impl Served {
         address: SocketAddr,
         config: Config,
         reply: u64,
-        stall: Option<Stall>,
+        delays: Option<Delays>,
     ) -> anyhow::Result<Arc<Served>> {
         let messenger = factory
             .create(Setup::new(EntityName::osd(0)).with_config(config))
             .with_context(|| format!("cannot make a messenger of kind {}", kind.name()))?;
         messenger.set_default_policy(Policy::stateless_server());
         let bound = messenger.bind(address)?;
-        let echo = Arc::new(Echo {
-            reply: payload(usize::try_from(reply)?),
-            tally: Tally::default(),
-            stalls: stall.map(Stalls::new),
-        });
+        let echo = Arc::new(Echo { reply: payload(usize::try_from(reply)?), tally: Tally::default(), delays });
         messenger.add_dispatcher_head(echo.clone());
         messenger.start()?;
         let address = bound.socket.unwrap_or(address);
@@ -87,7 +81,7 @@ impl Side for Served {
 struct Echo {
     reply: Bytes,
     tally: Tally,
-    stalls: Option<Stalls>,
+    delays: Option<Delays>,
 }
 
 impl Dispatcher for Echo {
@@ -100,8 +94,8 @@ impl Dispatcher for Echo {
     }
 
     fn ms_fast_dispatch(&self, connection: &Connection, message: Message) {
-        if let Some(stalls) = &self.stalls {
-            stalls.wait();
+        if let Some(delays) = &self.delays {
+            delays.wait();
         }
         self.tally.add(1);
         let answer = match message.kind {

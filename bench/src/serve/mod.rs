@@ -3,8 +3,8 @@
 //! Besides the messenger's threads it has two when `run` started it, `main` and `bench-control`, and by hand a third one
 //! that waits for signals; the number of peers does not matter.
 
+mod delays;
 mod messenger;
-pub(crate) mod stalls;
 mod tally;
 
 use std::collections::BTreeMap;
@@ -21,6 +21,7 @@ use crate::kinds::{Kind, Maker};
 use crate::probe::{self, Counted, StageCounts};
 use crate::{control, floor, host, interrupt, output, parse, zmq};
 
+pub(crate) use delays::Delays;
 pub(crate) use tally::{Tally, thread_number};
 
 /// Something that peers can connect to and that counts what it handles.
@@ -76,15 +77,16 @@ pub(crate) fn serve(args: &ServeArgs) -> anyhow::Result<Exit> {
         interrupt::catch()?;
     }
     args.messenger.check(&parse::config(&args.set)?)?;
-    if args.inject_stall.is_some() && args.messenger.is_floor() {
-        bail!("--inject-stall is for messengers: bare TCP has no callback to stall in");
+    let delays = Delays::new(args.inject_stall, args.inject_spin);
+    if delays.is_some() && args.messenger.is_floor() {
+        bail!("--inject-stall and --inject-spin are for messengers: bare TCP has no callback to delay");
     }
     let side: Arc<dyn Side> = match args.messenger.maker() {
         Maker::Messengers(factory) => {
             let config = parse::config(&args.set)?;
-            messenger::Served::bind(args.messenger, factory, args.bind, config, args.reply, args.inject_stall)?
+            messenger::Served::bind(args.messenger, factory, args.bind, config, args.reply, delays)?
         }
-        Maker::Zmq => zmq::bind(args.bind, args.reply, args.inject_stall)?,
+        Maker::Zmq => zmq::bind(args.bind, args.reply, delays)?,
         Maker::Floor(wait) => floor::Served::bind(args.messenger, wait, args.bind)?,
         Maker::Perftest => bail!("bare verbs are served by perftest, from `run`"),
     };

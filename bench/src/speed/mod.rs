@@ -163,6 +163,7 @@ fn point(kind: Kind, workload: Workload, size: u64, depth: Option<u32>, checksum
         pace: Pace::AsAnswered,
         beside: None,
         stall: None,
+        spin: None,
         set,
         set_load: Vec::new(),
     }

@@ -104,6 +104,7 @@ impl Bar {
             beside: None,
             measure: 0,
             stall: None,
+            spin: None,
             set: own.chain(args.set.iter().cloned()).collect(),
             set_load: args.set_load.clone(),
         }

@@ -7,8 +7,7 @@ use anyhow::bail;
 
 use super::Version;
 use crate::load::{Recorder, Spec, Traffic};
-use crate::parse::Stall;
-use crate::serve::Side;
+use crate::serve::{Delays, Side};
 
 const NOT_BUILT: &str = "this msgr-bench was built without ZeroMQ: install libzmq with `just setup`, and build with `just build`, \
                          or with `cargo build --release --package msgr-bench --features zmq`";
@@ -19,7 +18,7 @@ pub(crate) fn find() -> anyhow::Result<Version> {
 }
 
 /// Serves nothing.
-pub(crate) fn bind(_: SocketAddr, _: u64, _: Option<Stall>) -> anyhow::Result<Arc<dyn Side>> {
+pub(crate) fn bind(_: SocketAddr, _: u64, _: Option<Delays>) -> anyhow::Result<Arc<dyn Side>> {
     bail!(NOT_BUILT)
 }
 

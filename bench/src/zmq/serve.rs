@@ -11,9 +11,7 @@ use super::frame::{Frame, HELLO, Header};
 use super::sockets::{self, receive, send};
 use crate::kinds::Kind;
 use crate::output;
-use crate::parse::Stall;
-use crate::serve::stalls::Stalls;
-use crate::serve::{Side, Tally};
+use crate::serve::{Delays, Side, Tally};
 use crate::wire::{CREDIT, REPLY, REQUEST, STREAM, STREAM_MARK};
 
 /// A bound socket and its thread.
@@ -28,7 +26,7 @@ struct Served {
 /// # Errors
 ///
 /// When the address cannot be bound.
-pub(crate) fn bind(address: SocketAddr, reply: u64, stall: Option<Stall>) -> anyhow::Result<Arc<dyn Side>> {
+pub(crate) fn bind(address: SocketAddr, reply: u64, delays: Option<Delays>) -> anyhow::Result<Arc<dyn Side>> {
     let socket = sockets::make(&Context::new(), SocketType::ROUTER, address, -1)?;
     socket.bind(&sockets::endpoint(address)).with_context(|| {
         format!("cannot listen on {address}: stop what listens there, choose another port, or pass port 0")
@@ -45,7 +43,7 @@ pub(crate) fn bind(address: SocketAddr, reply: u64, stall: Option<Stall>) -> any
         reply: Frame::new(usize::try_from(reply)?),
         bare: Frame::new(0),
         tally: tally.clone(),
-        stalls: stall.map(Stalls::new),
+        delays,
     };
     let run = move || {
         loop {
@@ -91,7 +89,7 @@ struct Echo {
     /// A frame without payload.
     bare: Frame,
     tally: Arc<Tally>,
-    stalls: Option<Stalls>,
+    delays: Option<Delays>,
 }
 
 impl Echo {
@@ -108,8 +106,8 @@ impl Echo {
         if kind == HELLO {
             return self.answer(HELLO, slot);
         }
-        if let Some(stalls) = &self.stalls {
-            stalls.wait();
+        if let Some(delays) = &self.delays {
+            delays.wait();
         }
         match kind {
             REQUEST => {
