@@ -48,6 +48,11 @@ compare before after *options: build
 index dir: build
     {{ bench_binary }} index {{ dir }}
 
+# Is this tree slower than BASE? Pairs of both programs in random order (docs/GATE.md); takes a commit and the options of
+# `msgr-bench gate`.
+gate *options:
+    .ci/gate {{ options }}
+
 # Which limits of this host cap the number of peers.
 doctor: build
     {{ bench_binary }} doctor

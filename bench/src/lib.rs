@@ -17,6 +17,7 @@
 //! | `host` | limits, environment, CPUs |
 //! | `run`, `speed` | many samples: scenarios, and the comparison with the bars |
 //! | `report` | pages of records |
+//! | `gate` | pairs of two programs, for the verdict of `msgr_reports::gate` |
 //! | `trials` | soak, kill, abuse, leaks: promises put to the test |
 //! | `child` | processes of this program that one verb starts and ends |
 #![forbid(unsafe_code)]
