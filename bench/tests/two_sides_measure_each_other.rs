@@ -42,7 +42,7 @@ fn the_floor_alone_gives_a_record_and_a_page_in_an_order_that_the_seed_repeats()
 fn threads_grow_with_the_peers_of_one_messenger_and_not_of_the_other() {
     let dir = tempfile::tempdir().unwrap();
     let args = format!(
-        "run --peers 2,7 --sizes 64 --depth 64 --workload ping-pong,stream --rounds 1 {SHORT} --out {}",
+        "run --messengers simple,async --peers 2,7 --sizes 64 --depth 64 --workload ping-pong,stream --rounds 1 {SHORT} --out {}",
         dir.path().display()
     );
     succeeds(&args);

@@ -206,7 +206,7 @@ fn points(settings: &Settings, args: &RunArgs, measure: &Measure, number: u32, v
                         reply: measure.reply,
                         pace,
                         beside: None,
-                        stall: args.inject_stall.filter(|_| kind.factory().is_some()),
+                        stall: args.inject_stall.filter(|_| kind.is_messenger()),
                         spin: None,
                         set: settings.set.clone(),
                         set_load: args.set_load.clone(),

@@ -79,7 +79,7 @@ pub(crate) fn serve(args: &ServeArgs) -> anyhow::Result<Exit> {
     args.messenger.check(&parse::config(&args.set)?)?;
     let delays = Delays::new(args.inject_stall, args.inject_spin);
     if delays.is_some() && args.messenger.is_floor() {
-        bail!("--inject-stall and --inject-spin are for messengers: bare TCP has no callback to delay");
+        bail!("--inject-stall and --inject-spin are for messengers: bare TCP has no callback to stall in");
     }
     let side: Arc<dyn Side> = match args.messenger.maker() {
         Maker::Messengers(factory) => {
