@@ -78,6 +78,15 @@ fn every_finding_is_what_the_samples_say() {
     }
 }
 
+/// A record of one's own, such as that of the default run: `MSGR_RECORD=$PWD/out/run.json cargo test -p msgr-reports --test
+/// findings_are_recomputed`.
+#[test]
+fn the_findings_of_a_given_record_are_what_its_samples_say() {
+    let Some(path) = std::env::var_os("MSGR_RECORD") else { return };
+    let sentences = check_all(&Run::load(Path::new(&path)).unwrap());
+    println!("{} sentences are what the samples say", sentences.len());
+}
+
 #[test]
 fn a_run_in_which_simple_wins_says_so() {
     let mut run = record("default.v1.json");

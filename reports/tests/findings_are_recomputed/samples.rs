@@ -17,9 +17,6 @@ const ANSWERED_MIN: f64 = 0.99;
 /// Values beyond a percentile that a sentence needs.
 const BEYOND_MIN: f64 = 100.0;
 
-/// Digits of the histograms in the records here: as many as a merged one needs.
-const DIGITS: u8 = 2;
-
 /// Rounds without which no difference is claimed.
 pub(crate) const ROUNDS_MIN: usize = 3;
 
@@ -86,7 +83,9 @@ impl<'a> Cell<'a> {
         let whole = "the histograms of the records here are whole";
         let histograms: BTreeMap<u32, Histogram<u64>> =
             timed.map(|(round, latency)| (round, latency.histogram().expect(whole))).collect();
-        let mut merged = Histogram::<u64>::new(DIGITS).expect("a number of digits that is allowed");
+        // As many digits as the finest has.
+        let digits = histograms.values().map(Histogram::sigfig).max().unwrap_or(1);
+        let mut merged = Histogram::<u64>::new(digits).expect("a number of digits that is allowed");
         for histogram in histograms.values() {
             merged.add(histogram).expect("histograms of one unit add up");
         }
