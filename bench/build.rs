@@ -1,5 +1,5 @@
-//! Leaves in the binary what it was built with: the compiler and its flags, the commit and the optimisation level. All of them are
-//! optional: a source archive without git builds as well.
+//! Leaves in the binary what it was built with: the compiler and its flags, the commit and the optimisation level. All of
+//! them are optional: a source archive without git builds as well.
 
 use std::env;
 use std::process::Command;

@@ -15,9 +15,9 @@ use crate::{control, doctor, gate, load, report, run, serve, speed, trials, wire
 
 /// Measures the messengers over real sockets, each against the same bare-TCP floor.
 ///
-/// Exit codes: 0 done; 1 `gate` found the candidate slower; 2 usage or tool error; 3 a trial saw a promise broken, `speed` a bar of
-/// rdma missed, or `gate` cannot tell; 4 a limit of this host is too low; 130 interrupted, with what was measured so far in a
-/// record that is marked partial.
+/// Exit codes: 0 done; 1 `gate` found the candidate slower; 2 usage or tool error; 3 a trial saw a promise broken, `speed` a
+/// bar of rdma missed, or `gate` cannot tell; 4 a limit of this host is too low; 130 interrupted, with what was measured so
+/// far in a record that is marked partial.
 #[derive(Debug, Parser)]
 #[command(name = "msgr-bench", version, propagate_version = true)]
 pub(crate) struct Cli {
