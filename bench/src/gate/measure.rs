@@ -12,6 +12,7 @@ use super::plan;
 use crate::cli::GateArgs;
 use crate::kinds::Kind;
 use crate::run::{NoSample, Pace, Point, Taking};
+use crate::speed::median;
 use crate::wire::REPLY_BYTES;
 
 /// Samples of the baseline that a slow-down is calibrated on.
@@ -130,9 +131,7 @@ impl Pairs {
                 let taken = self.baseline.take(point, &self.baseline.program, seed)?;
                 medians.push(values(&taken.sample)?.p50_ns);
             }
-            medians.sort_by(f64::total_cmp);
-            let median = medians[medians.len() / 2];
-            self.spins[cell] = Some(Duration::from_nanos((median * percent / 100.0) as u64));
+            self.spins[cell] = median(&mut medians).map(|ns| Duration::from_nanos((ns * percent / 100.0) as u64));
         }
         Ok(self.spins[cell])
     }

@@ -13,7 +13,6 @@ mod open;
 mod recorder;
 
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -30,6 +29,7 @@ use crate::host::{self, Limits};
 use crate::kinds::{Kind, Maker, Need};
 use crate::probe::Meter;
 use crate::record::Record;
+use crate::serve::wait_for_closed_stdin;
 use crate::{doctor, floor, interrupt, output, parse, text, wire, zmq};
 
 pub(crate) use neighbour::neighbour;
@@ -153,8 +153,7 @@ pub(crate) fn load(args: &LoadArgs) -> anyhow::Result<Exit> {
 /// Ends this process as soon as whoever started it has died.
 fn end_with_stdin() -> anyhow::Result<()> {
     let watch = || {
-        let mut byte = [0];
-        while matches!(std::io::stdin().read(&mut byte), Ok(1..)) {}
+        wait_for_closed_stdin();
         std::process::exit(Exit::Error as i32);
     };
     let thread = std::thread::Builder::new().name("bench-stdin".into());

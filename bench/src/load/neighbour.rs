@@ -1,7 +1,6 @@
 //! A neighbour: what else the side under test has to do while others are measured. A process of its own, so that the load side
 //! that measures shares nothing with it but the machine.
 
-use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -13,6 +12,7 @@ use super::histograms::{encode, record};
 use super::{CONNECT_WITHIN, Recorder, Spec, Traffic, Waited, connect};
 use crate::cli::NeighbourArgs;
 use crate::exit::Exit;
+use crate::serve::wait_for_closed_stdin;
 use crate::{host, output, parse, wire};
 
 /// Requests that a slow reader has asked: its answers fill every socket buffer between the two sides several times.
@@ -67,8 +67,7 @@ fn closed_stdin() -> anyhow::Result<Arc<AtomicBool>> {
     let done = Arc::new(AtomicBool::new(false));
     let told = done.clone();
     let watch = move || {
-        let mut byte = [0];
-        while matches!(std::io::stdin().read(&mut byte), Ok(1..)) {}
+        wait_for_closed_stdin();
         told.store(true, Relaxed);
     };
     std::thread::Builder::new().name("bench-stdin".into()).spawn(watch).context("cannot start a thread")?;

@@ -7,6 +7,7 @@ use msgr_reports::record::Sample;
 
 use super::pair::{Pace, Point};
 use crate::kinds::Kind;
+use crate::speed::median;
 use crate::text;
 
 /// Replaces the shares of `points` by rates, as far as `samples` tell the ceilings. Gives what it could not find, a
@@ -37,22 +38,5 @@ fn find(samples: &[Sample], measure: u32, size: u64, peers: u32) -> Option<f64> 
             reached.entry(&sample.messenger).or_default().push(text::messages_per_second(sample));
         }
     }
-    reached.into_values().map(median).reduce(f64::min)
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    if values.len() % 2 == 1 { values[middle] } else { (values[middle - 1] + values[middle]) / 2.0 }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_median_is_in_the_middle() {
-        assert_eq!(median(vec![9.0, 1.0, 2.0]), 2.0);
-        assert_eq!(median(vec![9.0, 1.0, 2.0, 4.0]), 3.0);
-    }
+    reached.into_values().filter_map(|mut each| median(&mut each)).reduce(f64::min)
 }

@@ -121,7 +121,7 @@ pub(crate) fn serve(args: &ServeArgs) -> anyhow::Result<Exit> {
 }
 
 /// Blocks until standard input is closed: whoever started this process has ended it, or died.
-fn wait_for_closed_stdin() {
+pub(crate) fn wait_for_closed_stdin() {
     let mut byte = [0];
     // Bytes are of no interest, and an unreadable standard input is as good as a closed one.
     while matches!(std::io::stdin().read(&mut byte), Ok(1..)) {}

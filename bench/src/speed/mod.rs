@@ -322,7 +322,7 @@ impl Figure {
 }
 
 /// Sorts the values and gives the middle one, or the mean of the two in the middle.
-fn median(values: &mut [f64]) -> Option<f64> {
+pub(crate) fn median(values: &mut [f64]) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let (low, high) = (values.len().checked_sub(1)? / 2, values.len() / 2);
     Some(f64::midpoint(values[low], values[high]))
