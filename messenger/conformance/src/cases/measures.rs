@@ -1,10 +1,17 @@
 //! What a messenger tells of itself: its counters, and where the time of messages goes.
 
+use std::thread;
+use std::time::Duration;
+
 use msgr::{Message, MessengerFactory, Policy, Stage};
 
 use crate::node::eventually;
 use crate::started::Started;
 use crate::{Plan, echo};
+
+/// After a rest this long a thread with nothing to do sleeps, also one that polls for
+/// `ms_async_rdma_polling_us` (1 ms) first and would otherwise never need to be woken.
+const DROWSY: Duration = Duration::from_millis(5);
 
 /// How many messages, or wake-ups, a stage has timed.
 fn timed(messenger: &Started, stage: Stage) -> u64 {
@@ -21,6 +28,7 @@ pub fn every_message_passes_each_stage_once_while_stages_are_timed(factory: &dyn
     let connection = client.connect(server.address());
     let mut messages = 0;
     eventually("a sleeping thread was woken", || {
+        thread::sleep(DROWSY);
         client.ask(&connection, Message::new(1).with_data(vec![7; 6000]));
         messages += 1;
         timed(&client.messenger, Stage::Woken) > 0
@@ -56,6 +64,7 @@ pub fn reads_writes_and_wake_ups_are_counted(factory: &dyn MessengerFactory) {
     let mut messages = 0;
     let before = client.messenger.stats().msgr_wake_calls;
     eventually("a sleeping thread was woken", || {
+        thread::sleep(DROWSY);
         client.ask(&connection, Message::new(1));
         messages += 1;
         client.messenger.stats().msgr_wake_calls > before
