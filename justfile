@@ -53,6 +53,10 @@ index dir: build
 gate *options:
     .ci/gate {{ options }}
 
+# How often the gate errs: jobs of this tree against itself, for an hour and a half; prints the tables of docs/METHOD.md.
+gate-selftest dir="out/gate-selftest": build
+    .ci/gate-selftest {{ dir }}
+
 # Which limits of this host cap the number of peers.
 doctor: build
     {{ bench_binary }} doctor

@@ -41,6 +41,8 @@ enum Verb {
     Index(IndexArgs),
     /// Say whether this program is slower than an older build of it: pairs of both, in random order, until that can be told.
     Gate(GateArgs),
+    /// How often `gate` errs, from jobs that compared a program with itself; `just gate-selftest` measures them.
+    GateSelftest(SelftestArgs),
     /// What a program was built from, for `gate`.
     #[command(hide = true)]
     About,
@@ -75,6 +77,7 @@ impl Cli {
             Verb::Compare(args) => report::compare(args),
             Verb::Index(args) => report::index(args),
             Verb::Gate(args) => gate::gate(args),
+            Verb::GateSelftest(args) => gate::selftest(args),
             Verb::About => gate::about(),
             Verb::Doctor => doctor::doctor(),
             Verb::Speed(args) => speed::speed(args),
@@ -354,6 +357,13 @@ pub(crate) struct GateArgs {
     /// The program under test [default: this one]
     #[arg(long, value_name = "PROGRAM")]
     pub(crate) candidate: Option<PathBuf>,
+    /// Commit that the baseline was built from [default: as the program says, which in a repository that depends on this one is
+    /// this one's]
+    #[arg(long, value_name = "COMMIT")]
+    pub(crate) baseline_commit: Option<String>,
+    /// The same of the candidate
+    #[arg(long, value_name = "COMMIT")]
+    pub(crate) candidate_commit: Option<String>,
     /// Messengers to compare
     #[arg(long, value_name = "KIND,..", value_delimiter = ',', default_value = "simple,async", value_parser = Kind::parse_messenger)]
     pub(crate) messengers: Vec<Kind>,
@@ -364,10 +374,10 @@ pub(crate) struct GateArgs {
     #[arg(long, value_name = "N,..", value_delimiter = ',', default_value = "1,16", value_parser = parse::peers)]
     pub(crate) peers: Vec<u32>,
     /// Measured time of each sample
-    #[arg(long, value_name = "TIME", default_value = "200ms", value_parser = parse::measured_duration)]
+    #[arg(long, value_name = "TIME", default_value = "160ms", value_parser = parse::measured_duration)]
     pub(crate) duration: Duration,
     /// Unmeasured time before it
-    #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = parse::duration)]
+    #[arg(long, value_name = "TIME", default_value = "60ms", value_parser = parse::duration)]
     pub(crate) warmup: Duration,
     /// Whether the two sides of a sample keep to CPUs of their own
     #[arg(long, value_enum, default_value = "none")]
@@ -384,6 +394,17 @@ pub(crate) struct GateArgs {
     /// Directory for gate.json, gate.junit.xml, gate.md and gate.html
     #[arg(long, value_name = "DIR", default_value = "out")]
     pub(crate) out: PathBuf,
+}
+
+/// `msgr-bench gate-selftest`.
+#[derive(Debug, Args)]
+pub(crate) struct SelftestArgs {
+    /// Directory whose directories hold a gate.json each
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// Seed of the jobs that are played from measured pairs
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
 }
 
 /// `msgr-bench speed`.

@@ -6,6 +6,7 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | `program` | the program, and what a program of somebody else's adds to it |
 //! | `cli`, `parse`, `exit` | the command line and the exit codes |
 //! | `kinds` | the table of messengers |
 //! | `rdma`, `perftest` | the RDMA device and what of it this program was built with; bare verbs, the floor of RDMA |
@@ -37,6 +38,7 @@ mod output;
 mod parse;
 mod perftest;
 mod probe;
+mod program;
 mod rdma;
 mod record;
 mod report;
@@ -48,31 +50,5 @@ mod trials;
 mod wire;
 mod zmq;
 
-use std::process::ExitCode;
-
-use clap::Parser;
-use tracing_subscriber::EnvFilter;
-
 pub use probe::Heap;
-
-/// The program. `heap` reads the counters of a counting allocator, where there is one.
-pub fn main(heap: Option<fn() -> Heap>) -> ExitCode {
-    if let Some(heap) = heap {
-        probe::count_heap_with(heap);
-    }
-    // Warnings are shown unless RUST_LOG asks for something else: they say why something takes its time.
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let exit = match cli::Cli::try_parse() {
-        Ok(cli) => cli.run().unwrap_or_else(|error| {
-            output::error(&error);
-            if interrupt::requested() { exit::Exit::Interrupted } else { exit::Exit::of(&error) }
-        }),
-        Err(usage) => {
-            // Help and version are "errors" too, with exit code 0. Nothing is left to do when the text cannot be shown.
-            let _ = usage.print();
-            if usage.use_stderr() { exit::Exit::Error } else { exit::Exit::Done }
-        }
-    };
-    exit.into()
-}
+pub use program::Program;

@@ -4,5 +4,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    msgr_bench::main(None)
+    msgr_bench::Program::new().main()
 }

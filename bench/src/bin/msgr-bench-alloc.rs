@@ -5,15 +5,16 @@
 use std::alloc::System;
 use std::process::ExitCode;
 
-use msgr_bench::Heap;
+use msgr_bench::{Heap, Program};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 fn main() -> ExitCode {
-    msgr_bench::main(Some(|| {
+    let heap = || {
         let stats = ALLOCATOR.stats();
         Heap { count: (stats.allocations + stats.reallocations) as u64, bytes: stats.bytes_allocated as u64 }
-    }))
+    };
+    Program::new().counting_heap(heap).main()
 }

@@ -66,14 +66,15 @@ impl About {
         format!("{}, opt-level {}, {:?}", self.rustc, self.opt_level, self.rustflags)
     }
 
-    /// As it stands in the record, with the hash of its file.
+    /// As it stands in the record, with the hash of its file, and another commit than the program's own where the caller knows better.
     ///
     /// # Errors
     ///
     /// When the file cannot be read.
-    pub(super) fn side(&self, program: &Path) -> anyhow::Result<Side> {
+    pub(super) fn side(&self, program: &Path, commit: Option<&str>) -> anyhow::Result<Side> {
         let bytes = std::fs::read(program).with_context(|| format!("cannot read {}", program.display()))?;
         let hash: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Side { commit: self.commit.clone(), binary_hash: hash, flags: self.flags() })
+        let commit = commit.unwrap_or(&self.commit).to_owned();
+        Ok(Side { commit, binary_hash: hash, flags: self.flags() })
     }
 }

@@ -10,6 +10,7 @@ use msgr_reports::record::{Sample, Workload};
 
 use super::plan;
 use crate::cli::GateArgs;
+use crate::host;
 use crate::kinds::Kind;
 use crate::run::{NoSample, Pace, Point, Taking};
 use crate::speed::median;
@@ -27,6 +28,8 @@ pub(super) struct Pairs {
     candidate: Taking,
     /// Percent by which the candidate is slowed down.
     slower: Option<f64>,
+    /// CPUs that the processes may use.
+    cpus: u32,
     /// How long the candidate spins for each message, by cell, as far as that is known.
     spins: Vec<Option<Duration>>,
     random: fastrand::Rng,
@@ -82,6 +85,7 @@ impl Pairs {
             copy: taking(copy),
             candidate: taking(candidate),
             slower: args.inject_latency,
+            cpus: host::allowed_count()?,
             spins: vec![None; cells.len()],
             random: fastrand::Rng::with_seed(seed),
             _scratch: scratch,
@@ -120,7 +124,9 @@ impl Pairs {
         Ok(Pair { order, stage, a, b })
     }
 
-    /// How long the candidate spins in a cell: a share of the baseline's median there.
+    /// How long the candidate spins for each message of a cell, so that a round trip takes longer by a share of the baseline's
+    /// median there. With more requests in flight than CPUs to spin on, a request also waits for the spins of others,
+    /// so that each is shorter.
     fn spin(&mut self, cell: usize) -> Result<Option<Duration>, NoSample> {
         let (point, control) = &self.points[cell];
         let Some(percent) = self.slower.filter(|_| !control) else { return Ok(None) };
@@ -131,7 +137,9 @@ impl Pairs {
                 let taken = self.baseline.take(point, &self.baseline.program, seed)?;
                 medians.push(values(&taken.sample)?.p50_ns);
             }
-            self.spins[cell] = median(&mut medians).map(|ns| Duration::from_nanos((ns * percent / 100.0) as u64));
+            let at_once = (f64::from(point.active) / f64::from(self.cpus)).max(1.0);
+            let spin = |ns: f64| Duration::from_nanos((ns * percent / 100.0 / at_once) as u64);
+            self.spins[cell] = median(&mut medians).map(spin);
         }
         Ok(self.spins[cell])
     }

@@ -5,6 +5,7 @@
 mod about;
 mod measure;
 mod preflight;
+mod selftest;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -12,7 +13,7 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 use msgr_reports::gate::{self, Cell, Facts, Gate, GateRecord, JSON_NAME, Next, Outcome, Stage};
-use msgr_reports::record::Workload;
+use msgr_reports::record::{Warning, Workload};
 
 use crate::cli::GateArgs;
 use crate::exit::Exit;
@@ -22,6 +23,7 @@ use crate::{interrupt, output, text};
 
 pub(crate) use about::about;
 use measure::Pairs;
+pub(crate) use selftest::selftest;
 
 /// Where GitHub shows a summary of a step, when this runs there.
 const STEP_SUMMARY: &str = "GITHUB_STEP_SUMMARY";
@@ -56,10 +58,11 @@ pub(crate) fn gate(args: &GateArgs) -> anyhow::Result<Exit> {
             elapsed_s,
             command: std::iter::once("msgr-bench".to_owned()).chain(std::env::args().skip(1)).collect(),
             environment: watch.now(),
-            baseline: a.side(&args.baseline)?,
-            candidate: b.side(&candidate)?,
+            baseline: a.side(&args.baseline, args.baseline_commit.as_deref())?,
+            candidate: b.side(&candidate, args.candidate_commit.as_deref())?,
             acceptance: args.accept.clone(),
-            warnings: Vec::new(),
+            injected_percent: args.inject_latency,
+            warnings: args.inject_latency.map(injected).into_iter().collect(),
         })
     };
     interrupt::catch()?;
@@ -77,6 +80,17 @@ pub(crate) fn gate(args: &GateArgs) -> anyhow::Result<Exit> {
     let record = gate.finish(facts(began.elapsed().as_secs_f64())?);
     let exit = finish(&record, args)?;
     Ok(if interrupted { Exit::Interrupted } else { exit })
+}
+
+/// What a reader must know of a job whose candidate was slowed down.
+fn injected(percent: f64) -> Warning {
+    Warning {
+        kind: "injected".into(),
+        text: format!(
+            "The candidate was slowed down on purpose, by {percent} % of the baseline's median for each message: this is a \
+             test of the gate."
+        ),
+    }
 }
 
 /// The cells: the A/A cell first, which is one of the cheapest.

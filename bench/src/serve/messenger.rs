@@ -12,6 +12,7 @@ use msgr::{Connection, Dispatcher, EntityName, Events, Message, Messenger, Messe
 use super::{Delays, Side, Tally};
 use crate::kinds::Kind;
 use crate::probe::StageCounts;
+use crate::program::{self, Answer};
 use crate::wire::{CREDIT, REPLY, REQUEST, STREAM, STREAM_MARK, payload};
 
 /// A bound and started messenger, `osd.0` with nonce 0.
@@ -41,7 +42,8 @@ impl Served {
             .with_context(|| format!("cannot make a messenger of kind {}", kind.name()))?;
         messenger.set_default_policy(Policy::stateless_server());
         let bound = messenger.bind(address)?;
-        let echo = Arc::new(Echo { reply: payload(usize::try_from(reply)?), tally: Tally::default(), delays });
+        let reply = payload(usize::try_from(reply)?);
+        let echo = Arc::new(Echo { reply, answer: program::answer(), tally: Tally::default(), delays });
         messenger.add_dispatcher_head(echo.clone());
         messenger.start()?;
         let address = bound.socket.unwrap_or(address);
@@ -80,6 +82,8 @@ impl Side for Served {
 /// Answers requests and grants credit, from the thread that received them.
 struct Echo {
     reply: Bytes,
+    /// What answers requests instead of `reply`.
+    answer: Option<&'static Answer>,
     tally: Tally,
     delays: Option<Delays>,
 }
@@ -99,7 +103,10 @@ impl Dispatcher for Echo {
         }
         self.tally.add(1);
         let answer = match message.kind {
-            REQUEST => Message::new(REPLY).with_data(self.reply.clone()),
+            REQUEST => {
+                let reply = self.answer.map_or_else(|| self.reply.clone(), |answer| answer(&message));
+                Message::new(REPLY).with_data(reply)
+            }
             STREAM_MARK => Message::new(CREDIT),
             _ => return,
         };

@@ -107,7 +107,7 @@ pub(super) fn confirm(pairs: &[&Pair], first_pair: u32, metric: Metric) -> Optio
     })
 }
 
-fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
+pub(super) fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     let mut sorted: Vec<f64> = values.collect();
     sorted.sort_by(f64::total_cmp);
     let last = sorted.len().checked_sub(1)?;

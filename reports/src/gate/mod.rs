@@ -14,6 +14,7 @@ mod judge;
 mod junit;
 mod markdown;
 mod page;
+mod rates;
 mod record;
 mod thresholds;
 mod words;
@@ -21,6 +22,7 @@ mod write;
 
 pub use decide::{Gate, GateError, Next};
 pub use decision::{Confirmation, Decision, Look, Rule, Verdict};
+pub use rates::{ErrorRates, RatesError};
 pub use record::{
     Cell, CellRecord, Facts, GateRecord, Metric, Order, Outcome, Pair, SCHEMA, Side, Stage, Values, schema_json,
 };

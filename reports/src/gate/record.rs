@@ -53,6 +53,10 @@ pub struct Facts {
     /// accepts nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acceptance: Option<String>,
+    /// Percent of the baseline's median by which every message of the candidate was slowed down on purpose, when it was: then
+    /// the job is a test of the gate, and its verdict says nothing of the candidate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub injected_percent: Option<f64>,
     /// What the reader must know before trusting the verdict.
     pub warnings: Vec<Warning>,
 }

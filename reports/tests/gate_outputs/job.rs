@@ -30,6 +30,7 @@ pub(crate) fn facts() -> Facts {
         baseline: side("aaaa"),
         candidate: side("bbbb"),
         acceptance: None,
+        injected_percent: None,
         warnings: vec![Warning { kind: "governor".to_string(), text: "The governor is powersave.".to_string() }],
     }
 }
