@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
-use msgr_reports::gate::{self, Cell, Facts, Gate, GateRecord, JSON_NAME, Next, Outcome, Stage};
+use msgr_reports::gate::{self, Cell, Facts, Gate, GateRecord, JSON_NAME, Next, Outcome, Side, Stage};
 use msgr_reports::record::{Warning, Workload};
 
 use crate::cli::GateArgs;
@@ -51,6 +51,12 @@ pub(crate) fn gate(args: &GateArgs) -> anyhow::Result<Exit> {
     let watch = Watch::start(&limits)?;
     let began = Instant::now();
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..));
+    let sides = (
+        a.side(&args.baseline, args.baseline_commit.as_deref())?,
+        b.side(&candidate, args.candidate_commit.as_deref())?,
+    );
+    let warnings: Vec<Warning> =
+        args.inject_latency.map(injected).or_else(|| same(&sides.0, &sides.1)).into_iter().collect();
     let facts = |elapsed_s| {
         anyhow::Ok(Facts {
             tool_version: env!("CARGO_PKG_VERSION").into(),
@@ -58,11 +64,11 @@ pub(crate) fn gate(args: &GateArgs) -> anyhow::Result<Exit> {
             elapsed_s,
             command: std::iter::once("msgr-bench".to_owned()).chain(std::env::args().skip(1)).collect(),
             environment: watch.now(),
-            baseline: a.side(&args.baseline, args.baseline_commit.as_deref())?,
-            candidate: b.side(&candidate, args.candidate_commit.as_deref())?,
+            baseline: sides.0.clone(),
+            candidate: sides.1.clone(),
             acceptance: args.accept.clone(),
             injected_percent: args.inject_latency,
-            warnings: args.inject_latency.map(injected).into_iter().collect(),
+            warnings: warnings.clone(),
         })
     };
     interrupt::catch()?;
@@ -91,6 +97,12 @@ fn injected(percent: f64) -> Warning {
              test of the gate."
         ),
     }
+}
+
+/// What a reader must know of two programs that are one.
+fn same(a: &Side, b: &Side) -> Option<Warning> {
+    let text = "Both programs are the same, byte by byte: nothing of what was changed is in what was measured.";
+    (a.binary_hash == b.binary_hash).then(|| Warning { kind: "same-program".into(), text: text.into() })
 }
 
 /// The cells: the A/A cell first, which is one of the cheapest.
