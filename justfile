@@ -57,6 +57,14 @@ gate *options:
 gate-selftest dir="out/gate-selftest": build
     .ci/gate-selftest {{ dir }}
 
+# Do messages and peers cost as many calls, wake-ups, allocations and threads as were committed? (docs/GATE.md)
+shape *options: build
+    {{ bench_binary }} shape {{ options }}
+
+# Commits what they cost now, with the reason.
+shape-accept reason="": build
+    {{ bench_binary }} shape --accept {{ quote(reason) }}
+
 # Which limits of this host cap the number of peers.
 doctor: build
     {{ bench_binary }} doctor

@@ -11,11 +11,11 @@ use crate::exit::Exit;
 use crate::host::Cpus;
 use crate::kinds::Kind;
 use crate::parse::{self, Setting, Stall};
-use crate::{control, doctor, gate, load, report, run, serve, speed, trials, wire};
+use crate::{control, doctor, gate, load, report, run, serve, shape, speed, trials, wire};
 
 /// Measures the messengers over real sockets, each against the same bare-TCP floor.
 ///
-/// Exit codes: 0 done; 1 `gate` found the candidate slower; 2 usage or tool error; 3 a trial saw a promise broken, `speed` a
+/// Exit codes: 0 done; 1 `gate` found the candidate slower, or `shape` a count worse; 2 usage or tool error; 3 a trial saw a promise broken, `speed` a
 /// bar of rdma missed, or `gate` cannot tell; 4 a limit of this host is too low; 130 interrupted, with what was measured so
 /// far in a record that is marked partial.
 #[derive(Debug, Parser)]
@@ -43,6 +43,11 @@ enum Verb {
     Gate(GateArgs),
     /// How often `gate` errs, from jobs that compared a program with itself; `just gate-selftest` measures them.
     GateSelftest(SelftestArgs),
+    /// Say whether calls, wake-ups, allocations and threads are as many as were committed.
+    Shape(shape::Args),
+    /// The load side of a scripted exchange, started by `shape`.
+    #[command(hide = true)]
+    Exchange(shape::ExchangeArgs),
     /// What a program was built from, for `gate`.
     #[command(hide = true)]
     About,
@@ -78,6 +83,8 @@ impl Cli {
             Verb::Index(args) => report::index(args),
             Verb::Gate(args) => gate::gate(args),
             Verb::GateSelftest(args) => gate::selftest(args),
+            Verb::Shape(args) => shape::shape(args),
+            Verb::Exchange(args) => shape::exchange(args),
             Verb::About => gate::about(),
             Verb::Doctor => doctor::doctor(),
             Verb::Speed(args) => speed::speed(args),

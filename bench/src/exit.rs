@@ -7,7 +7,7 @@ use std::process::ExitCode;
 pub(crate) enum Exit {
     /// Did what was asked.
     Done = 0,
-    /// `gate` found the candidate slower, and fresh pairs confirmed it.
+    /// `gate` found the candidate slower, and fresh pairs confirmed it; or `shape` found a count worse than committed.
     Slower = 1,
     /// A usage or tool error; the message says what to do.
     Error = 2,

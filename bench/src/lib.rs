@@ -19,6 +19,7 @@
 //! | `run`, `speed` | many samples: scenarios, and the comparison with the bars |
 //! | `report` | pages of records |
 //! | `gate` | pairs of two programs, for the verdict of `msgr_reports::gate` |
+//! | `shape` | counts that have no noise, next to committed ones |
 //! | `trials` | soak, kill, abuse, leaks: promises put to the test |
 //! | `child` | processes of this program that one verb starts and ends |
 #![forbid(unsafe_code)]
@@ -44,6 +45,7 @@ mod record;
 mod report;
 mod run;
 mod serve;
+mod shape;
 mod speed;
 mod text;
 mod trials;

@@ -31,7 +31,7 @@ use plan::Settings;
 use running::Running;
 
 /// The binary with the counting allocator, looked for beside this one.
-const COUNTING_BINARY: &str = "msgr-bench-alloc";
+pub(crate) const COUNTING_BINARY: &str = "msgr-bench-alloc";
 
 /// What a sample takes beside its warm-up and measured time: starting and ending two processes, and connecting each
 /// peer. Only a first guess, see [`Progress`].
@@ -146,7 +146,8 @@ pub(crate) fn preflight(limits: &Limits, points: &[Point], pin: Pin) -> anyhow::
     Ok(())
 }
 
-fn counting_binary(program: &Path) -> Option<PathBuf> {
+/// The program whose allocator counts, if it is beside `program`.
+pub(crate) fn counting_binary(program: &Path) -> Option<PathBuf> {
     let path = program.with_file_name(COUNTING_BINARY);
     path.is_file().then_some(path)
 }
