@@ -112,7 +112,7 @@ fn seize(processes: [u32; 2], threads: &mut BTreeMap<Pid, usize>) -> anyhow::Res
         for task in tasks {
             let name = task?.file_name();
             let thread = Pid::from_raw(name.to_string_lossy().parse()?);
-            ptrace::seize(thread, ptrace::Options::PTRACE_O_TRACESYSGOOD).map_err(|error| refusal(error))?;
+            ptrace::seize(thread, ptrace::Options::PTRACE_O_TRACESYSGOOD).map_err(refusal)?;
             threads.insert(thread, process);
             // It has to stop once to be told that it is to stop at system calls.
             ptrace::interrupt(thread)?;

@@ -69,7 +69,10 @@ pub(crate) fn shape(args: &Args) -> anyhow::Result<Exit> {
 /// Refuses when the host leaves no room for the peers.
 fn check_limits(points: &[Point]) -> Result<(), Refusal> {
     let limits = Limits::read();
-    for pair in points.iter().flat_map(Point::pairs) {
+    let mut pairs: Vec<_> = points.iter().flat_map(Point::pairs).collect();
+    // The largest first: its message is the one that helps.
+    pairs.sort_by_key(|pair| std::cmp::Reverse(pair.peers));
+    for pair in pairs {
         let (peers, name) = (pair.peers, pair.kind.name());
         if let Some((limit, room)) = limits.tightest(pair.kind.serve_need(), pair.load.load_need())
             && room < u64::from(peers)
