@@ -57,6 +57,10 @@ gate *options:
 gate-selftest dir="out/gate-selftest": build
     .ci/gate-selftest {{ dir }}
 
+# Adds verdicts of the gate to a file and draws out/trend.html: what became of one commit after another (docs/GATE.md).
+trend file *options: build
+    {{ bench_binary }} trend {{ file }} {{ options }}
+
 # Which limits of this host cap the number of peers.
 doctor: build
     {{ bench_binary }} doctor

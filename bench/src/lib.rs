@@ -19,6 +19,7 @@
 //! | `run`, `speed` | many samples: scenarios, and the comparison with the bars |
 //! | `report` | pages of records |
 //! | `gate` | pairs of two programs, for the verdict of `msgr_reports::gate` |
+//! | `trend` | verdicts of one commit after another, kept and drawn by `msgr_reports::trend` |
 //! | `trials` | soak, kill, abuse, leaks: promises put to the test |
 //! | `child` | processes of this program that one verb starts and ends |
 #![forbid(unsafe_code)]
@@ -46,6 +47,7 @@ mod run;
 mod serve;
 mod speed;
 mod text;
+mod trend;
 mod trials;
 mod wire;
 mod zmq;
