@@ -1,4 +1,4 @@
-//! The figures of a cell on a machine: its latencies job by job, and its changes chained from commit to commit.
+//! The figures of a cell on a machine: its latency job by job, and its changes chained from commit to commit.
 
 use super::entry::Entry;
 use super::series::{Machine, Point};
@@ -10,6 +10,9 @@ use crate::charts::{Axis, Caption, DrawError, Mark, Plot, Series};
 use crate::format::{self, Quantity, signed_percent};
 use crate::gate::words::{cell as cell_words, time};
 use crate::gate::{Cell, Metric};
+
+/// Commits that are named below a plot; more would run into each other.
+const NAMES_MAX: usize = 5;
 
 /// A figure with its table.
 pub(super) struct Figure {
@@ -58,53 +61,50 @@ impl Line<'_> {
     }
 }
 
-/// The p50 and p99 of every job, with an upright line where the level shifts; `None` without a figure.
-pub(super) fn latency(
+/// One metric of every job, with an upright line where its level shifts; `None` without a figure.
+pub(super) fn level(
     machine: &Machine<'_>,
     cell: &Cell,
-    lines: &[Line<'_>],
+    line: &Line<'_>,
     id: &str,
 ) -> Result<Option<Figure>, DrawError> {
-    let lines: Vec<&Line<'_>> = lines.iter().filter(|line| line.metric != Metric::Cpu).collect();
-    let all = || lines.iter().flat_map(|line| line.points.iter().map(|point| point.figure.ns));
+    let all = || line.points.iter().map(|point| point.figure.ns);
     let Some(middle) = Interval::over(all()) else { return Ok(None) };
     let unit = Quantity::Nanoseconds.unit_for(middle.median);
-    let series = lines.iter().map(|line| {
-        let at = |point: &Point<'_>| (point.job as f64, point.figure.ns / unit.factor);
-        let mark = |point: &Point<'_>| {
-            let (x, y) = at(point);
-            let tip = format!("{}: {} {}", words::job(point.entry), line.name(), time(point.figure.ns));
-            Mark { x, y, interval: (y, y), tip }
-        };
-        let mut series =
-            line.series(cell, vec![line.points.iter().map(at).collect()], line.points.iter().map(mark).collect());
-        // Between two jobs, from edge to edge.
-        let upright = |shift: &Shift| {
-            let x = line.points[shift.at].job as f64 - 0.5;
-            vec![(x, 0.0), (x, f64::INFINITY)]
-        };
-        series.faint = line.shifts.iter().map(upright).collect();
-        series
-    });
+    let at = |point: &Point<'_>| (point.job as f64, point.figure.ns / unit.factor);
+    let mark = |point: &Point<'_>| {
+        let (x, y) = at(point);
+        Mark { x, y, interval: (y, y), tip: format!("{}: {}", words::job(point.entry), time(point.figure.ns)) }
+    };
+    // Between two jobs, from edge to edge.
+    let upright = |shift: &Shift| {
+        let x = line.points[shift.at].job as f64 - 0.5;
+        vec![(x, 0.0), (x, f64::INFINITY)]
+    };
+    let series = Series {
+        slot: Kind::new(&cell.messenger).slot,
+        name: line.name().to_string(),
+        named: false,
+        pieces: vec![line.points.iter().map(at).collect()],
+        faint: line.shifts.iter().map(upright).collect(),
+        marks: line.points.iter().map(mark).collect(),
+    };
     let plot = Plot {
         x: jobs(machine),
         y: Axis::values(&format!("{}, round trip", unit.name), all().map(|ns| ns / unit.factor)),
-        series: series.collect(),
+        series: vec![series],
     };
-    let ends = |line: &&Line<'_>| {
-        let (first, last) = (line.points.first()?, line.points.last()?);
-        Some(format!("{} from {} to {}", line.name(), time(first.figure.ns), time(last.figure.ns)))
-    };
-    let id = format!("{id}-latency");
-    let caption = caption(&id, "Latency", cell, lines.iter().filter_map(ends).collect());
-    let columns = lines.iter().map(|line| line.name().to_string());
+    let ends = line.points.first().zip(line.points.last());
+    let ends = ends.map(|(first, last)| format!("from {} to {}", time(first.figure.ns), time(last.figure.ns)));
+    let id = format!("{id}-{}", line.name());
+    let caption = caption(&id, line.name(), cell, ends.into_iter().collect());
     Ok(Some(Figure {
         svg: plot.draw(&caption)?,
         id,
-        title: format!("{}: latency", cell_words(cell)),
-        meaning: "Medians of the candidate of each job. They are the machine's as much as the program's; an upright line is a shift.",
-        columns: columns.collect(),
-        rows: rows(machine, &lines, |point| vec![time(point.figure.ns)]),
+        title: format!("{}: {}", cell_words(cell), line.name()),
+        meaning: "Of the candidate of each job. It is the machine's as much as the program's; an upright line is a lasting shift.",
+        columns: vec![line.name().to_string()],
+        rows: rows(machine, &[line], |point| vec![time(point.figure.ns)]),
     }))
 }
 
@@ -125,11 +125,19 @@ pub(super) fn chain(
         let mark = |point: &Point<'_>| {
             let (x, y) = at(point);
             let tip = format!("{}: {} {} so far", words::job(point.entry), line.name(), signed_percent(y));
-            Mark { x, y, interval: point.chain.interval(), tip }
+            Mark { x, y, interval: (y, y), tip }
         };
-        let pieces = line.points.chunk_by(|_, next| next.chain.joined);
-        let pieces = pieces.map(|piece| piece.iter().map(at).collect()).collect();
-        line.series(cell, pieces, line.points.iter().map(mark).collect())
+        let pieces = |at: &dyn Fn(&Point<'_>) -> (f64, f64)| {
+            let pieces = line.points.chunk_by(|_, next| next.chain.joined);
+            pieces.map(|piece| piece.iter().map(at).collect::<Vec<_>>()).collect::<Vec<_>>()
+        };
+        let mut series = line.series(cell, pieces(&at), line.points.iter().map(mark).collect());
+        // Those of the others would hide the lines.
+        if line.metric == Metric::P50 {
+            series.faint = pieces(&|point| (point.job as f64, point.chain.interval().0));
+            series.faint.extend(pieces(&|point| (point.job as f64, point.chain.interval().1)));
+        }
+        series
     });
     let shares = points().flat_map(|point| {
         let (low, high) = point.chain.interval();
@@ -149,21 +157,34 @@ pub(super) fn chain(
         svg: plot.draw(&caption)?,
         id,
         title: format!("{}: changes by pairs, chained", cell_words(cell)),
-        meaning: "The product of the estimates from each baseline to its candidate, with its 90 % interval, which grows with every \
-                  step. The machine cancels out. A line is broken where a commit between was not measured.",
+        meaning: "The estimates from each baseline to its candidate, multiplied; the machine cancels out. Thin lines: the 90 % \
+                  interval of p50, which grows with every step. A line is broken where a commit between was not measured here.",
         columns: columns.collect(),
         rows: rows(machine, &lines, |point| {
             let figure = point.figure;
             let (low, high) = (signed_percent(figure.low), signed_percent(figure.high));
             let step = format!("{} ({low} to {high})", signed_percent(figure.change));
-            vec![step, signed_percent(point.chain.change())]
+            let (low, high) = point.chain.interval();
+            let so_far = format!(
+                "{} ({} to {})",
+                signed_percent(point.chain.change()),
+                signed_percent(low),
+                signed_percent(high)
+            );
+            vec![step, so_far]
         }),
     }))
 }
 
-/// The horizontal axis: the jobs of a machine.
+/// The horizontal axis: the jobs of a machine, of which some are named, each in the middle of its share of the axis.
 fn jobs(machine: &Machine<'_>) -> Axis {
-    let names: Vec<String> = machine.entries.iter().map(|entry| words::commit(&entry.commit)).collect();
+    let all = machine.entries.len();
+    let named = all.min(NAMES_MAX);
+    let middles: Vec<usize> = (0..named).map(|number| (2 * number + 1) * all / (2 * named)).collect();
+    let name = |(job, entry): (usize, &&Entry)| {
+        if middles.contains(&job) { words::commit(&entry.commit) } else { String::new() }
+    };
+    let names: Vec<String> = machine.entries.iter().enumerate().map(name).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     Axis::names("commit, in the order of time", &names)
 }

@@ -8,7 +8,7 @@ use super::entry::Entry;
 use super::figures::{self, Figure, Line};
 use super::file::Trend;
 use super::series::{self, JOBS_MAX, Machine};
-use super::shift::{self, SCORE_MIN, SIDE_MIN};
+use super::shift::{self, SCORE_MIN, SIDE_MIN, Shift};
 use super::words;
 use crate::charts::DrawError;
 use crate::format;
@@ -19,7 +19,7 @@ use crate::page::{PageError, write};
 /// Name of the page within its directory.
 pub const PAGE_NAME: &str = "trend.html";
 
-/// Machines that are drawn, those of the latest jobs: each has two figures a cell, and a page of more opens slowly.
+/// Machines that are drawn, those of the latest jobs: each has three figures a cell, and a page of more opens slowly.
 const MACHINES_MAX: usize = 4;
 
 /// One machine.
@@ -55,12 +55,16 @@ impl Trend {
     /// The lasting shifts of every machine, metric and cell, as sentences.
     #[must_use]
     pub fn shifts(&self) -> Vec<String> {
+        let whole: Vec<&Entry> = self.entries.iter().collect();
         let mut sentences = Vec::new();
         for machine in series::machines(&self.entries) {
-            for (cell, line) in
-                machine.cells().into_iter().flat_map(|cell| lines(&machine, cell).map(|line| (cell, line)))
-            {
-                let said = |shift| words::shift(cell, line.metric, shift, &line.points, machine.host);
+            let cells = machine.cells().into_iter();
+            for (cell, line) in cells.flat_map(|cell| lines(&machine, cell).map(|line| (cell, line))) {
+                let steps = series::series(&whole, cell, line.metric);
+                let said = |shift: &Shift| {
+                    let seen = shift.seen(&line.points, &steps);
+                    words::shift(cell, line.metric, shift, seen, &line.points, machine.host)
+                };
                 sentences.extend(line.shifts.iter().map(said));
             }
         }
@@ -125,7 +129,9 @@ fn section(number: usize, machine: &Machine<'_>) -> Result<Section, DrawError> {
     let mut drawn = Vec::new();
     for (number, cell) in machine.cells().into_iter().enumerate() {
         let (lines, id) = (lines(machine, cell), format!("{id}-cell-{}", number + 1));
-        drawn.extend(figures::latency(machine, cell, &lines, &id)?);
+        for line in lines.iter().filter(|line| line.metric != Metric::Cpu) {
+            drawn.extend(figures::level(machine, cell, line, &id)?);
+        }
         drawn.extend(figures::chain(machine, cell, &lines, &id)?);
     }
     let mut jobs = format::plural(machine.entries.len() as u64, "job");

@@ -93,28 +93,33 @@ impl<'a> Machine<'a> {
 
     /// One metric of a cell, job by job.
     pub(super) fn series(&self, cell: &Cell, metric: Metric) -> Vec<Point<'a>> {
-        let mut points: Vec<Point<'a>> = Vec::new();
-        let mut chains: HashMap<&str, Chain> = HashMap::new();
-        for (job, entry) in self.entries.iter().enumerate() {
-            let of_cell = entry.cells.iter().find(|one| one.cell == *cell);
-            let Some(figure) = of_cell.and_then(|one| one.figures.iter().find(|figure| figure.metric == metric)) else {
-                continue;
-            };
-            // By commit, not by job: a job that was repeated is no second step.
-            let before = chains.get(entry.baseline.as_str());
-            let from = before.copied().or(points.last().map(|point| point.chain));
-            let from = from.unwrap_or(Chain { level: 0.0, spread: 0.0, joined: false });
-            let half = (figure.high.ln_1p() - figure.low.ln_1p()) / 2.0;
-            let chain = Chain {
-                level: from.level + figure.change.ln_1p(),
-                spread: from.spread + half * half,
-                joined: before.is_some(),
-            };
-            if !entry.commit.is_empty() {
-                chains.insert(&entry.commit, chain);
-            }
-            points.push(Point { job, entry, figure, chain });
-        }
-        points
+        series(&self.entries, cell, metric)
     }
+}
+
+/// One metric of a cell, job by job, of the jobs that have it.
+pub(super) fn series<'a>(entries: &[&'a Entry], cell: &Cell, metric: Metric) -> Vec<Point<'a>> {
+    let mut points: Vec<Point<'a>> = Vec::new();
+    let mut chains: HashMap<&str, Chain> = HashMap::new();
+    for (job, entry) in entries.iter().enumerate() {
+        let of_cell = entry.cells.iter().find(|one| one.cell == *cell);
+        let Some(figure) = of_cell.and_then(|one| one.figures.iter().find(|figure| figure.metric == metric)) else {
+            continue;
+        };
+        // By commit, not by job: a job that was repeated is no second step.
+        let before = chains.get(entry.baseline.as_str());
+        let from = before.copied().or(points.last().map(|point| point.chain));
+        let from = from.unwrap_or(Chain { level: 0.0, spread: 0.0, joined: false });
+        let half = (figure.high.ln_1p() - figure.low.ln_1p()) / 2.0;
+        let chain = Chain {
+            level: from.level + figure.change.ln_1p(),
+            spread: from.spread + half * half,
+            joined: before.is_some(),
+        };
+        if !entry.commit.is_empty() {
+            chains.insert(&entry.commit, chain);
+        }
+        points.push(Point { job, entry, figure, chain });
+    }
+    points
 }

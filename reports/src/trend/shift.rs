@@ -31,8 +31,6 @@ pub(super) struct Shift {
     pub(super) before: (f64, usize),
     /// The same of the level since.
     pub(super) since: (f64, usize),
-    /// What the pairs say changed over the same jobs, as a share; `None` where a commit between them was not measured.
-    pub(super) seen: Option<f64>,
 }
 
 impl Shift {
@@ -41,11 +39,25 @@ impl Shift {
         self.since.0 / self.before.0 - 1.0
     }
 
-    /// Whether the pairs saw it too, so that it is the program's and not the machine's; `None` when they cannot tell.
-    pub(super) fn is_the_programs(&self) -> Option<bool> {
-        let seen = self.seen?.ln_1p();
-        Some(seen / self.change().ln_1p() >= SEEN_MIN)
+    /// What the pairs say changed around it; `None` where a commit there was not measured. `points` is the series that it is one
+    /// of, `steps` the same of all machines: an estimate from pairs has no machine in it.
+    pub(super) fn seen(&self, points: &[Point<'_>], steps: &[Point<'_>]) -> Option<Seen> {
+        let step = |at: usize| steps.iter().position(|step| std::ptr::eq(step.entry, points[at].entry));
+        let last = (self.at + AROUND).min(points.len()) - 1;
+        let steps = &steps[step(self.at.saturating_sub(AROUND + 1))?..=step(last)?];
+        let (first, after) = steps.split_first()?;
+        let change = first.chain.change_to(after.last()?.chain);
+        let is_it = change.ln_1p() / self.change().ln_1p() >= SEEN_MIN;
+        after.iter().all(|step| step.chain.joined).then_some(Seen { change, is_it })
     }
+}
+
+/// What the pairs saw of a shift.
+pub(super) struct Seen {
+    /// Their change over the jobs around it, as a share.
+    pub(super) change: f64,
+    /// Whether that is the shift, which is the program's then and not the machine's.
+    pub(super) is_it: bool,
 }
 
 /// The shifts of a series, the earliest first.
@@ -60,18 +72,10 @@ pub(super) fn find(points: &[Point<'_>], metric: Metric) -> Vec<Shift> {
     let shift = |(number, at): (usize, &usize)| {
         let from = if number == 0 { 0 } else { splits[number - 1] };
         let to = splits.get(number + 1).copied().unwrap_or(values.len());
-        Some(Shift { at: *at, before: level(from, *at)?, since: level(*at, to)?, seen: seen(points, *at) })
+        Some(Shift { at: *at, before: level(from, *at)?, since: level(*at, to)? })
     };
     let shifts = splits.iter().enumerate().filter_map(shift);
     shifts.filter(|shift| shift.change().ln_1p().abs() >= metric.margin().ln_1p()).collect()
-}
-
-/// What the pairs say changed around the job `at`, as a share.
-fn seen(points: &[Point<'_>], at: usize) -> Option<f64> {
-    let (from, to) = (at.saturating_sub(AROUND + 1), (at + AROUND).min(points.len()) - 1);
-    let steps = &points[from..=to];
-    let whole = steps[1..].iter().all(|point| point.chain.joined);
-    whole.then(|| steps[0].chain.change_to(steps[steps.len() - 1].chain))
 }
 
 /// Adds the places where the level of `values` changes, the first of which has the number `first`, in ascending order.

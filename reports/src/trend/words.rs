@@ -2,7 +2,7 @@
 
 use super::entry::{Entry, Host};
 use super::series::Point;
-use super::shift::Shift;
+use super::shift::{Seen, Shift};
 use crate::format::{self, signed_percent};
 use crate::gate::words::{cell, metric, time};
 use crate::gate::{Cell, Metric};
@@ -31,13 +31,24 @@ pub(super) fn job(entry: &Entry) -> String {
 }
 
 /// A shift, as a sentence or two.
-pub(super) fn shift(of: &Cell, which: Metric, shift: &Shift, points: &[Point<'_>], on: &Host) -> String {
+pub(super) fn shift(
+    of: &Cell,
+    which: Metric,
+    shift: &Shift,
+    seen: Option<Seen>,
+    points: &[Point<'_>],
+    on: &Host,
+) -> String {
     let jobs = |number: usize| format::plural(number as u64, "job");
     let change = shift.change();
-    let seen = match (shift.seen.map(signed_percent), shift.is_the_programs()) {
-        (Some(seen), Some(true)) => format!("The pairs saw it too ({seen}): it is the program."),
-        (Some(seen), _) => format!("The pairs saw {seen} there: it is the machine rather than the program."),
-        (None, _) => "A commit there was not measured, so it can be the program or the machine.".to_string(),
+    let seen = match seen {
+        Some(Seen { change, is_it: true }) => {
+            format!("The pairs saw it too ({}): it is the program.", signed_percent(change))
+        }
+        Some(Seen { change, is_it: false }) => {
+            format!("The pairs saw {} there: it is the machine rather than the program.", signed_percent(change))
+        }
+        None => "A commit there was not measured, so it can be the program or the machine.".to_string(),
     };
     format!(
         "{} of {} is {} {} since {}: {} over the {} before, {} over the {} since, on {}. {seen}",

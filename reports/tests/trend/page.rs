@@ -32,8 +32,8 @@ fn the_page_loads_nothing_names_every_plot_and_has_a_table_below_each() {
         assert!(!page.contains(needle), "the page contains {needle}");
     }
     let figures: Vec<&str> = page.split("<figure ").skip(1).collect();
-    // Two a cell, of one cell on each of two machines.
-    assert_eq!(figures.len(), 4);
+    // Three a cell, of one cell on each of two machines.
+    assert_eq!(figures.len(), 6);
     for figure in figures {
         for part in ["<h3>", "role=\"img\"", "<title id=", "<desc id=", "<details>", "<caption>"] {
             assert!(figure.contains(part), "a figure lacks {part}");
@@ -61,16 +61,16 @@ fn the_chain_multiplies_the_steps_and_breaks_where_a_commit_is_missing() {
     let machine = host("a CPU");
     let step = |number| job(number, &machine, [50_000.0; 3], 0.1);
     let whole = Trend { entries: (0..3).map(step).collect(), skipped: Vec::new() };
-    assert!(text(&whole).contains("<td>+33.1 %</td>"), "1.1 cubed");
+    assert!(text(&whole).contains("<td>+33.1 % ("), "1.1 cubed");
     // A repeated job is no second step.
     let mut repeated = whole.clone();
     repeated.entries.insert(2, job(1, &machine, [50_000.0; 3], 0.1));
-    assert!(text(&repeated).contains("<td>+33.1 %</td>") && !text(&repeated).contains("<td>+46.4 %</td>"));
+    assert!(text(&repeated).contains("<td>+33.1 % (") && !text(&repeated).contains("<td>+46.4 % ("));
     let lines = |trend: &Trend| text(trend).matches("<polyline").count();
     let broken = Trend { entries: [0, 1, 3, 4].map(step).to_vec(), skipped: Vec::new() };
     let unbroken = Trend { entries: [0, 1, 2, 3].map(step).to_vec(), skipped: Vec::new() };
-    // A piece more for each of three metrics.
-    assert_eq!(lines(&broken), lines(&unbroken) + 3);
+    // A piece more for each of three metrics, and for both edges of an interval.
+    assert_eq!(lines(&broken), lines(&unbroken) + 5);
 }
 
 #[test]

@@ -70,6 +70,14 @@ fn moved(mut trend: Trend, to: &Host, first: usize, slower: f64) -> Trend {
 }
 
 #[test]
+fn a_commit_that_another_machine_measured_is_no_gap() {
+    let mut trend = trend(1, 60, never, from(30, 1.2));
+    trend.entries[30].host = host("another CPU");
+    let sentences = trend.shifts();
+    assert!(sentences.iter().any(|one| one.ends_with("it is the program.")), "{sentences:?}");
+}
+
+#[test]
 fn two_machines_with_levels_of_their_own_make_no_shift() {
     for seed in 0..SEEDS {
         let after = moved(trend(seed, 60, never, never), &host("another CPU"), 30, 2.0);
