@@ -7,13 +7,17 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use msgr_reports::gate::{GateRecord, Outcome, Verdict};
 use rustix::thread::{CpuSet, sched_getaffinity};
 use support::{LONG, bench, fails};
 
-/// As short as it can be.
-const SHORT: &str = "--messengers async --sizes 64 --peers 1 --duration 10ms --warmup 0s --seed 7";
+/// As short as it can be: in less time a busy machine may let no message through, which is an error.
+const SHORT: &str = "--messengers async --sizes 64 --peers 1 --duration 100ms --warmup 0s --seed 7";
+
+/// Longer than a hundred pairs take on the slowest machine.
+const PAIRS: Duration = LONG.saturating_mul(8);
 
 /// This program.
 fn program() -> PathBuf {
@@ -117,7 +121,7 @@ fn a_full_disk_is_an_error_that_asks_for_space_and_leaves_nothing_like_a_verdict
     let Some(full) = Full::mount() else { return };
     let dir = tempfile::tempdir().unwrap();
     let args = format!("gate --baseline {} {SHORT} --out {}", fickle(dir.path()).display(), full.path().display());
-    let output = bench(&args).timeout(LONG * 3).output().unwrap();
+    let output = bench(&args).timeout(PAIRS).output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{stderr}");
     assert!(stderr.contains("cannot write") && stderr.contains("gate.json"), "{stderr}");
@@ -143,7 +147,7 @@ fn a_machine_that_tells_identical_programs_apart_is_called_unfit() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out");
     let args = format!("gate --baseline {} {SHORT} --out {}", fickle(dir.path()).display(), out.display());
-    let output = bench(&args).timeout(LONG * 3).output().unwrap();
+    let output = bench(&args).timeout(PAIRS).output().unwrap();
     assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
     let verdict = verdict(&out);
     assert_eq!(verdict.outcome, Outcome::Inconclusive);
@@ -189,7 +193,7 @@ fn a_verdict_goes_into_every_output_and_the_summary_of_the_step() {
     let summary = dir.path().join("summary.md");
     let out = dir.path().join("out");
     let args = format!("gate --baseline {} {SHORT} --inject-latency 300% --out {}", program().display(), out.display());
-    let output = bench(&args).env("GITHUB_STEP_SUMMARY", &summary).timeout(LONG * 3).output().unwrap();
+    let output = bench(&args).env("GITHUB_STEP_SUMMARY", &summary).timeout(PAIRS).output().unwrap();
     let verdict = verdict(&out);
     assert_eq!(output.status.code(), Some(i32::from(verdict.exit_code)), "{}", verdict.sentence);
     // Samples this short may leave the machine in doubt, but never call four times slower a pass.
