@@ -65,6 +65,10 @@ shape *options: build
 shape-accept reason="": build
     {{ bench_binary }} shape --accept {{ quote(reason) }}
 
+# Adds verdicts of the gate to a file and draws out/trend.html: what became of one commit after another (docs/GATE.md).
+trend file *options: build
+    {{ bench_binary }} trend {{ file }} {{ options }}
+
 # Which limits of this host cap the number of peers.
 doctor: build
     {{ bench_binary }} doctor

@@ -11,7 +11,7 @@ use crate::exit::Exit;
 use crate::host::Cpus;
 use crate::kinds::Kind;
 use crate::parse::{self, Setting, Stall};
-use crate::{control, doctor, gate, load, report, run, serve, shape, speed, trials, wire};
+use crate::{control, doctor, gate, load, report, run, serve, shape, speed, trend, trials, wire};
 
 /// Measures the messengers over real sockets, each against the same bare-TCP floor.
 ///
@@ -48,6 +48,8 @@ enum Verb {
     /// The load side of a scripted exchange, started by `shape`.
     #[command(hide = true)]
     Exchange(shape::ExchangeArgs),
+    /// Keep what gates said of one commit after another, and draw it; names lasting shifts, and fails nothing.
+    Trend(TrendArgs),
     /// What a program was built from, for `gate`.
     #[command(hide = true)]
     About,
@@ -85,6 +87,7 @@ impl Cli {
             Verb::GateSelftest(args) => gate::selftest(args),
             Verb::Shape(args) => shape::shape(args),
             Verb::Exchange(args) => shape::exchange(args),
+            Verb::Trend(args) => trend::trend(args),
             Verb::About => gate::about(),
             Verb::Doctor => doctor::doctor(),
             Verb::Speed(args) => speed::speed(args),
@@ -412,6 +415,20 @@ pub(crate) struct SelftestArgs {
     /// Seed of the jobs that are played from measured pairs
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
+}
+
+/// `msgr-bench trend`.
+#[derive(Debug, Args)]
+pub(crate) struct TrendArgs {
+    /// The trend: a file of one line a job
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// A verdict of `gate` to add to it, which makes the file when it is missing; may be repeated
+    #[arg(long, value_name = "GATE.JSON")]
+    pub(crate) add: Vec<PathBuf>,
+    /// Directory for trend.html
+    #[arg(long, value_name = "DIR", default_value = "out")]
+    pub(crate) out: PathBuf,
 }
 
 /// `msgr-bench speed`.

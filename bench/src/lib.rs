@@ -20,6 +20,7 @@
 //! | `report` | pages of records |
 //! | `gate` | pairs of two programs, for the verdict of `msgr_reports::gate` |
 //! | `shape` | counts that have no noise, next to committed ones |
+//! | `trend` | verdicts of one commit after another, kept and drawn by `msgr_reports::trend` |
 //! | `trials` | soak, kill, abuse, leaks: promises put to the test |
 //! | `child` | processes of this program that one verb starts and ends |
 #![forbid(unsafe_code)]
@@ -48,6 +49,7 @@ mod serve;
 mod shape;
 mod speed;
 mod text;
+mod trend;
 mod trials;
 mod wire;
 mod zmq;

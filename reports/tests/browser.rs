@@ -15,6 +15,7 @@ use std::thread;
 use msgr_reports::gate;
 use msgr_reports::page;
 use msgr_reports::record::{Run, Workload};
+use msgr_reports::trend::{Entry, Trend, write_page as write_trend};
 
 /// Hosts that the browser itself asks for updates, whatever page is open.
 const THE_BROWSERS_OWN: [&str; 3] = ["google.com", "googleapis.com", "gstatic.com"];
@@ -149,6 +150,19 @@ fn gated() -> gate::GateRecord {
     job.finish(gate::Facts::default())
 }
 
+/// A trend of that job, with a shift half-way.
+fn kept() -> Trend {
+    let job = |number: usize| {
+        let mut entry = Entry::of(&gated());
+        (entry.started, entry.commit) = (format!("2026-01-{:02}T00:00:00Z", number + 1), format!("{:07x}", number + 1));
+        entry.baseline = format!("{number:07x}");
+        let slower = if number < 15 { 1.0 } else { 2.0 };
+        entry.cells.iter_mut().flat_map(|cell| &mut cell.figures).for_each(|figure| figure.ns *= slower);
+        entry
+    };
+    Trend { entries: (0..30).map(job).collect(), skipped: vec!["one is damaged".into()] }
+}
+
 #[test]
 fn no_page_keeps_anybody_out_in_light_or_in_dark() {
     let (Some(browser), Some(axe)) = (browser(), axe()) else { return };
@@ -156,6 +170,7 @@ fn no_page_keeps_anybody_out_in_light_or_in_dark() {
     let dir = tempfile::tempdir().unwrap();
     let pages = [
         gate::write(&gated(), dir.path()).unwrap().page,
+        write_trend(&kept(), dir.path()).unwrap(),
         page::write_page(&run, dir.path()).unwrap(),
         page::write_comparison(&run, &run, dir.path()).unwrap(),
         page::write_index(&[page::Saved { dir: "run".into(), run }], vec!["one is damaged".into()], dir.path())

@@ -46,8 +46,13 @@ impl Pairs {
     pub(super) fn new(args: &GateArgs, candidate: PathBuf, seed: u64) -> anyhow::Result<Pairs> {
         let scratch = tempfile::tempdir().context("cannot make a temporary directory: free some space")?;
         let copy = scratch.path().join("msgr-bench");
-        std::fs::copy(&args.baseline, &copy)
-            .with_context(|| format!("cannot copy {} beside itself: free some space", args.baseline.display()))?;
+        std::fs::copy(&args.baseline, &copy).with_context(|| {
+            format!(
+                "cannot copy {} to {}: free some space there, or let TMPDIR name another directory",
+                args.baseline.display(),
+                copy.display()
+            )
+        })?;
         let taking = |program: PathBuf| Taking {
             program,
             warmup: args.warmup,

@@ -1,6 +1,6 @@
 //! The verb `gate`: measures pairs of two programs as [`msgr_reports::gate`] asks for them, and passes its verdict on.
 //!
-//! Everything that decides is there, without processes; everything that runs is here, without a threshold but the preflight's.
+//! Everything that decides is there, without processes; everything that runs is here, without a threshold.
 
 mod about;
 mod measure;

@@ -122,6 +122,16 @@ mod tests {
     }
 
     #[test]
+    fn a_kernel_that_counts_no_steal_is_not_read_as_one_that_loses_none() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("proc")).unwrap();
+        for text in ["cpu  10 0 20 60 5 1 2\n", "cpu\n", "intr 1 2 3\n", ""] {
+            std::fs::write(dir.path().join("proc/stat"), text).unwrap();
+            assert_eq!(ticks(&Root::new(dir.path())), None, "{text}");
+        }
+    }
+
+    #[test]
     fn the_machine_has_a_kernel_and_cpus() {
         let environment = Watch::start(&Limits::read()).unwrap().now();
         assert!(environment.kernel.starts_with("Linux"), "{}", environment.kernel);

@@ -14,6 +14,9 @@ const DECADES_ONLY_FROM: f64 = 2.4;
 /// Tick labels closer than this share of the axis would run into each other.
 const TICK_GAP_MIN: f64 = 0.085;
 
+/// Least step between the ticks of an axis of changes: finer ones would show noise as large.
+const CHANGE_STEP_MIN: f64 = 0.01;
+
 /// Space beside the first and the last place, in decades.
 const PLACE_MARGIN: f64 = 0.13;
 
@@ -74,6 +77,20 @@ impl Axis {
         } else {
             Axis::linear(name, high)
         }
+    }
+
+    /// An axis for changes, as shares: linear, with no change among its ticks.
+    pub(crate) fn changes(name: &str, shares: impl IntoIterator<Item = f64>) -> Axis {
+        let finite = shares.into_iter().filter(|share| share.is_finite());
+        let (low, high) = finite.fold((0.0, 0.0), |(low, high): (f64, f64), share| (low.min(share), high.max(share)));
+        let step = nice_above(((high - low) / LINEAR_TICKS).max(CHANGE_STEP_MIN));
+        let first = (low / step).floor();
+        let last = (high / step).ceil().max(first + 1.0);
+        let (title, ticks) = (name.to_string(), Vec::new());
+        let mut axis = Axis { title, ticks, log: false, low: first * step, high: last * step };
+        let ticks: Vec<f64> = (first as i64..=last as i64).map(|tick| tick as f64 * step).collect();
+        axis.put_ticks(&ticks, |share| format::signed_percent(share).replace(".0 %", " %"));
+        axis
     }
 
     fn linear(name: &str, high: f64) -> Axis {
@@ -211,6 +228,15 @@ mod tests {
         assert_eq!(labels(&axis), ["20", "50", "100", "200", "500"]);
         let wide = Axis::values("threads", [2.0, 2052.0]);
         assert_eq!(labels(&wide), ["10", "100", "1,000"]);
+    }
+
+    #[test]
+    fn changes_have_round_steps_around_no_change() {
+        let axis = Axis::changes("change", [0.012, -0.034, 0.17]);
+        assert_eq!(labels(&axis), ["−5 %", "+0 %", "+5 %", "+10 %", "+15 %", "+20 %"]);
+        assert!((axis.at(0.0) - axis.ticks[1].at).abs() < 1e-9);
+        assert_eq!(labels(&Axis::changes("change", [0.0])), ["+0 %", "+1 %"]);
+        assert_eq!(labels(&Axis::changes("change", [-0.004, f64::NAN])), ["−1 %", "+0 %"]);
     }
 
     #[test]

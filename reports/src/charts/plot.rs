@@ -201,7 +201,7 @@ impl Plot {
             let x = left + tick.at * (right - left);
             canvas.line([(x, bottom), (x, bottom + 4.0)], Ink::Axis, 1.0)?;
             let half = tick.label.chars().count() as f64 * DIGIT / 2.0;
-            if x + half < taken {
+            if !tick.label.is_empty() && x + half < taken {
                 canvas.text(&tick.label, (x, bottom + 7.0), Anchor::Below, FONT, Ink::Text)?;
                 taken = x - half - LABEL_GAP;
             }

@@ -2,6 +2,7 @@
 
 use super::course::Course;
 use super::decision::Verdict;
+use super::machine;
 use super::record::{Cell, CellRecord, Facts, GateRecord, Metric, Order, Outcome, Pair, SCHEMA, Stage, Values};
 use super::thresholds::{CELLS_MAX, TURN_PAIRS};
 use super::words;
@@ -154,19 +155,21 @@ impl Gate {
         self.failure.get_or_insert_with(|| reason.to_string());
     }
 
-    /// The record of the job, whatever state it is in: one that ended before all was settled is an error, never a pass.
+    /// The record of the job, whatever state it is in: one that ended before all was settled is an error, never a pass, and one
+    /// whose CPU time was the hypervisor's is inconclusive.
     #[must_use]
     pub fn finish(mut self, facts: Facts) -> GateRecord {
         if self.next() != Next::Done {
             self.fail("measuring ended before every cell was settled: run the gate again");
         }
         let unfit = self.is_unfit();
+        let stolen = machine::little_steal(facts.environment.steal).err().map(|unfit| unfit.to_string());
         let cells: Vec<_> = self.courses.into_iter().map(Course::finish).collect();
         let has = |verdict| cells.iter().flat_map(|cell| &cell.decisions).any(|decision| decision.verdict == verdict);
         let accepted = facts.acceptance.as_ref().is_some_and(|reason| !reason.trim().is_empty());
         let outcome = if self.failure.is_some() {
             Outcome::Error
-        } else if unfit {
+        } else if unfit || stolen.is_some() {
             Outcome::Inconclusive
         } else if has(Verdict::Regression) {
             if accepted { Outcome::Accepted } else { Outcome::Regression }
@@ -177,7 +180,7 @@ impl Gate {
         } else {
             Outcome::Pass
         };
-        let sentence = words::outcome(outcome, &cells, &facts, self.failure.as_deref());
+        let sentence = words::outcome(outcome, &cells, &facts, self.failure.or(stolen).as_deref());
         record(outcome, sentence, facts, self.seed, cells)
     }
 

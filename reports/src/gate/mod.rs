@@ -12,16 +12,18 @@ mod decision;
 mod figures;
 mod judge;
 mod junit;
+mod machine;
 mod markdown;
 mod page;
 mod rates;
 mod record;
 mod thresholds;
-mod words;
+pub(crate) mod words;
 mod write;
 
 pub use decide::{Gate, GateError, Next};
 pub use decision::{Confirmation, Decision, Look, Rule, Verdict};
+pub use machine::{Unfit, enough_cpus, little_steal};
 pub use rates::{ErrorRates, RatesError};
 pub use record::{
     Cell, CellRecord, Facts, GateRecord, Metric, Order, Outcome, Pair, SCHEMA, Side, Stage, Values, schema_json,

@@ -54,6 +54,13 @@ pub(crate) const CONTROL_DIRECTIONS: [f64; 2] = [1.0, -1.0];
 /// then it could hide three times of what the gate is there to find, and to call that a pass would be a lie.
 pub(crate) const UNSEEN_MAX: f64 = 3.0;
 
+/// CPUs without which two processes cannot run at once, and every figure is the scheduler's.
+pub(crate) const CPUS_MIN: u32 = 2;
+
+/// Stolen CPU time, before or while pairs are measured, beyond which medians are the neighbours' and not the program's, as a
+/// share of all CPU time.
+pub(crate) const STEAL_MAX: f64 = 0.2;
+
 /// Cells of one plan. At a minute a cell and three metrics each, more would neither fit a CI job nor the confirmation
 /// that keeps the family of comparisons honest.
 pub(crate) const CELLS_MAX: usize = 32;

@@ -6,7 +6,7 @@ use crate::format::{self, Quantity, percent, signed_percent};
 use crate::record::Workload;
 
 /// `async ping-pong, 64 B, 1 peer, 1 in flight`.
-pub(super) fn cell(cell: &Cell) -> String {
+pub(crate) fn cell(cell: &Cell) -> String {
     let workload = match cell.workload {
         Workload::PingPong => "ping-pong",
         Workload::UnderLoad => "under load",
@@ -18,7 +18,7 @@ pub(super) fn cell(cell: &Cell) -> String {
 }
 
 /// A metric's name.
-pub(super) fn metric(metric: Metric) -> &'static str {
+pub(crate) fn metric(metric: Metric) -> &'static str {
     match metric {
         Metric::P50 => "p50",
         Metric::P99 => "p99",
@@ -38,7 +38,7 @@ pub(super) fn verdict(verdict: Verdict) -> &'static str {
 }
 
 /// An outcome as a heading.
-pub(super) fn heading(outcome: Outcome) -> &'static str {
+pub(crate) fn heading(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Pass => "Pass",
         Outcome::Improved => "Pass, and faster",
@@ -67,7 +67,7 @@ pub(super) fn rule(rule: Rule) -> &'static str {
 }
 
 /// A time in nanoseconds with its unit.
-pub(super) fn time(ns: f64) -> String {
+pub(crate) fn time(ns: f64) -> String {
     Quantity::Nanoseconds.show(ns)
 }
 
@@ -134,7 +134,7 @@ pub(super) fn sentence(decision: &Decision) -> String {
     }
 }
 
-/// What the job came to, as a sentence or two.
+/// What the job came to, as a sentence or two; `reason` is what stands against any verdict, when something does.
 pub(super) fn outcome(outcome: Outcome, cells: &[CellRecord], facts: &Facts, reason: Option<&str>) -> String {
     let all = || cells.iter().flat_map(|cell| cell.decisions.iter().map(move |decision| (cell, decision)));
     let count = |verdict| all().filter(|(_, decision)| decision.verdict == verdict).count() as u64;
@@ -144,7 +144,7 @@ pub(super) fn outcome(outcome: Outcome, cells: &[CellRecord], facts: &Facts, rea
             found.map(|(of, decision)| format!("{} of {}", metric(decision.metric), cell(&of.cell))).collect();
         names.join("; ")
     };
-    let reason = reason.unwrap_or("no reason is known").trim_end_matches('.');
+    let because = reason.unwrap_or("no reason is known").trim_end_matches('.');
     let compared = format::plural(all().filter(|(of, _)| !of.cell.control).count() as u64, "comparison");
     let of_all = format!(" of {compared}");
     match outcome {
@@ -165,6 +165,7 @@ pub(super) fn outcome(outcome: Outcome, cells: &[CellRecord], facts: &Facts, rea
             facts.acceptance.as_deref().unwrap_or_default().trim(),
             named(Verdict::Regression)
         ),
+        Outcome::Inconclusive if reason.is_some() => format!("Nothing that was found counts: {because}."),
         Outcome::Inconclusive if count(Verdict::Unfit) > 0 => format!(
             "This machine tells identical programs apart ({}), so nothing that was found on it counts: run the gate on a \
              quieter one.",
@@ -175,8 +176,8 @@ pub(super) fn outcome(outcome: Outcome, cells: &[CellRecord], facts: &Facts, rea
             are(count(Verdict::Inconclusive), ""),
             named(Verdict::Inconclusive)
         ),
-        Outcome::Error => format!("No verdict: {reason}."),
-        Outcome::Refused => format!("Nothing was measured: {reason}."),
+        Outcome::Error => format!("No verdict: {because}."),
+        Outcome::Refused => format!("Nothing was measured: {because}."),
     }
 }
 

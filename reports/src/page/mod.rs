@@ -141,7 +141,7 @@ pub fn write_page(run: &Run, dir: &Path) -> Result<PathBuf, PageError> {
 }
 
 /// Writes a page called `name` into `dir`, which is made when missing.
-fn write(page: &str, dir: &Path, name: &str) -> Result<PathBuf, PageError> {
+pub(crate) fn write(page: &str, dir: &Path, name: &str) -> Result<PathBuf, PageError> {
     let path = dir.join(name);
     std::fs::create_dir_all(dir)
         .and_then(|()| write_atomically(&path, |out| out.write_all(page.as_bytes())))

@@ -3,6 +3,7 @@
 use msgr_reports::gate::{
     Facts, Gate, GateError, GateRecord, Next, Order, Outcome, Pair, Rule, Stage, Values, Verdict,
 };
+use msgr_reports::record::Environment;
 
 use crate::job::{REGRESSION, cell, facts, job, plan, values, written};
 use crate::junit::check_junit;
@@ -47,6 +48,20 @@ fn identical_programs_that_differ_make_the_machine_unfit_whatever_else_is_found(
         assert_eq!((record.outcome, record.exit_code), (Outcome::Inconclusive, 3));
         assert!(!written(&record)["gate.junit.xml"].contains("<failure"));
     }
+}
+
+#[test]
+fn time_that_the_hypervisor_took_while_pairs_were_measured_leaves_no_verdict() {
+    let with = |steal| {
+        let environment = Environment { steal, ..facts().environment };
+        job(REGRESSION, Facts { environment, ..facts() })
+    };
+    let record = with(0.21);
+    assert_eq!((record.outcome, record.exit_code), (Outcome::Inconclusive, 3));
+    assert!(record.sentence.starts_with("Nothing that was found counts: the hypervisor takes 21.0 %"), "{record:?}");
+    assert!(record.sentence.ends_with("on a quieter machine."), "{}", record.sentence);
+    assert!(!written(&record)["gate.junit.xml"].contains("<failure"));
+    assert_eq!(with(0.19).outcome, Outcome::Regression);
 }
 
 #[test]
