@@ -64,6 +64,14 @@ fn a_missing_or_foreign_baseline_says_what_to_build() {
 }
 
 #[test]
+fn a_job_without_a_verdict_leaves_none_of_an_earlier_job() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("gate.json"), "{}").unwrap();
+    fails(&format!("gate --baseline /no/such/program --out {}", dir.path().display()), 2, &["is no file"]);
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn a_baseline_with_other_flags_is_not_compared() {
     let dir = tempfile::tempdir().unwrap();
     let other = about().replace("\"rustflags\":\"\"", "\"rustflags\":\"-Ctarget-cpu=native\"");

@@ -35,6 +35,7 @@ const STEP_SUMMARY: &str = "GITHUB_STEP_SUMMARY";
 /// When a program is missing, is none of ours or was built with other flags, or an output cannot be written.
 pub(crate) fn gate(args: &GateArgs) -> anyhow::Result<Exit> {
     host::raise_open_files();
+    gate::clear(&args.out)?;
     let candidate = match &args.candidate {
         Some(path) => path.clone(),
         None => std::env::current_exe().context("cannot find this program's own file")?,

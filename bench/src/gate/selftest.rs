@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use msgr_reports::gate::{ErrorRates, GateRecord, JSON_NAME, SCHEMA};
+use msgr_reports::gate::{ErrorRates, JSON_NAME};
+use msgr_reports::trend::load_gate;
 
 use crate::cli::SelftestArgs;
 use crate::exit::Exit;
@@ -18,7 +19,7 @@ const RECORDS_MAX: usize = 1_000;
 ///
 /// When a record cannot be read, or there are too few.
 pub(crate) fn selftest(args: &SelftestArgs) -> anyhow::Result<Exit> {
-    let jobs = records(&args.dir)?.iter().map(|path| read(path)).collect::<anyhow::Result<Vec<_>>>()?;
+    let jobs = records(&args.dir)?.iter().map(|path| load_gate(path)).collect::<Result<Vec<_>, _>>()?;
     let rates = ErrorRates::of(&jobs, args.seed)?;
     output::line(&rates.markdown())?;
     let missed = rates.missed();
@@ -42,18 +43,4 @@ fn records(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
     }
     found.sort();
     Ok(found)
-}
-
-fn read(path: &Path) -> anyhow::Result<GateRecord> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let record: GateRecord = serde_json::from_str(&text)
-        .with_context(|| format!("{} is no record of a gate: measure that job again", path.display()))?;
-    if record.schema != SCHEMA {
-        bail!(
-            "{} has schema {:?}, and this program knows {SCHEMA}: use the program that wrote it",
-            path.display(),
-            record.schema
-        );
-    }
-    Ok(record)
 }

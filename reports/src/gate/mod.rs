@@ -28,4 +28,4 @@ pub use rates::{ErrorRates, RatesError};
 pub use record::{
     Cell, CellRecord, Facts, GateRecord, Metric, Order, Outcome, Pair, SCHEMA, Side, Stage, Values, schema_json,
 };
-pub use write::{JSON_NAME, JUNIT_NAME, MARKDOWN_NAME, PAGE_NAME, WriteError, Written, write};
+pub use write::{JSON_NAME, JUNIT_NAME, MARKDOWN_NAME, PAGE_NAME, WriteError, Written, clear, write};

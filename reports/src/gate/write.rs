@@ -64,6 +64,21 @@ pub struct Written {
     pub page: PathBuf,
 }
 
+/// Removes what an earlier job left in `dir`, so that a job without a verdict leaves none that could be taken for its own.
+///
+/// # Errors
+///
+/// [`WriteError::Write`] when one is there and cannot be removed.
+pub fn clear(dir: &Path) -> Result<(), WriteError> {
+    for path in [JSON_NAME, JUNIT_NAME, MARKDOWN_NAME, PAGE_NAME].map(|name| dir.join(name)) {
+        match std::fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => return Err(WriteError::Write { path, source }),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Writes the record, the JUnit report, the summary and the page into `dir`, which is made when missing. The same record
 /// gives the same bytes. The record comes first, so that it is there whatever fails after it.
 ///
