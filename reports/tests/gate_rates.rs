@@ -60,7 +60,7 @@ fn a_quiet_machine_keeps_every_promise_and_the_same_seed_gives_the_same_tables()
     let tables = rates.markdown();
     assert!(tables.contains("| measured | 10 | 0 | 0 | 0 | 20 |\n| played | 190 | 0 | 0 | 0 | 20 |"), "{tables}");
     assert!(
-        tables.contains("| 20.0 % of p50 | async | +20.2 % | 10 of 10 | 90 of 90 | 100.0 % | 95.0 % |"),
+        tables.contains("| 20.0 % of p50 | async | +20.2 % | 10 of 10, p50 10 | 90 of 90, p50 90 | 100.0 % | 95.0 % |"),
         "{tables}"
     );
     assert!(

@@ -95,6 +95,8 @@ impl Ends {
 struct Found {
     cells: usize,
     found: usize,
+    /// Of these, in how many it was p50. Where another metric is confirmed first, p50 is not looked at again.
+    by_p50: usize,
 }
 
 impl Found {
@@ -104,8 +106,10 @@ impl Found {
         let mut all = Found::default();
         for cell in jobs.into_iter().flat_map(|job| &job.cells).filter(|cell| !cell.cell.control) {
             if which(&cell.cell.messenger, &words::cell(&cell.cell)) {
+                let slower = || cell.decisions.iter().filter(|one| one.verdict == Verdict::Regression);
                 all.cells += 1;
-                all.found += usize::from(cell.decisions.iter().any(|one| one.verdict == Verdict::Regression));
+                all.found += usize::from(slower().next().is_some());
+                all.by_p50 += usize::from(slower().any(|one| one.metric == Metric::P50));
             }
         }
         all
@@ -116,7 +120,7 @@ impl Found {
     }
 
     fn and(self, other: Found) -> Found {
-        Found { cells: self.cells + other.cells, found: self.found + other.found }
+        Found { cells: self.cells + other.cells, found: self.found + other.found, by_p50: self.by_p50 + other.by_p50 }
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) fn render(rates: &ErrorRates) -> String {
         took(rates.seconds.last().copied()),
         rates.tape
     ));
-    line("Slower programs, by cells in which it was found:\n".into());
+    line("Slower programs, by cells in which it was found, and in how many of these p50 was the metric, or one of those:\n".into());
     line("| each message longer by | messenger | p50 as measured | measured | played | together | promised |".into());
     line("|---|---|---:|---:|---:|---:|---:|".into());
     for power in &rates.power {
@@ -54,7 +54,7 @@ pub(super) fn render(rates: &ErrorRates) -> String {
 }
 
 fn found(found: Found) -> String {
-    format!("{} of {}", found.found, found.cells)
+    format!("{} of {}, p50 {}", found.found, found.cells, found.by_p50)
 }
 
 fn minutes(seconds: f64) -> String {
