@@ -16,7 +16,7 @@ pub(crate) struct When {
 }
 
 /// The looks at a cell. Twenty pairs are the least that bounds at the first alpha are worth something from, sixty what
-/// a CI job has time for (25 s a cell at 0.2 s a sample). Looking thrice means three chances to err: the alphas add up
+/// a CI job has time for (half a minute a cell). Looking thrice means three chances to err: the alphas add up
 /// to 1 %, and half of it is kept for the last look, which sees most.
 pub(crate) const LOOKS: [When; 3] =
     [When { pairs: 20, alpha: 0.0025 }, When { pairs: 40, alpha: 0.0025 }, When { pairs: 60, alpha: 0.005 }];
