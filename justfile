@@ -53,7 +53,7 @@ index dir: build
 gate *options:
     .ci/gate {{ options }}
 
-# How often the gate errs: jobs of this tree against itself, for an hour and a half; prints the tables of docs/METHOD.md.
+# How often the gate errs: jobs of this tree against itself, for an hour; prints the tables of docs/METHOD.md.
 gate-selftest dir="out/gate-selftest": build
     .ci/gate-selftest {{ dir }}
 

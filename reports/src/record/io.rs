@@ -75,8 +75,8 @@ pub enum RecordError {
 
 /// The one member that is read before the rest is trusted.
 #[derive(Deserialize)]
-struct Head {
-    schema: Option<String>,
+pub(crate) struct Head {
+    pub(crate) schema: Option<String>,
 }
 
 impl Run {

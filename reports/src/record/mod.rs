@@ -14,7 +14,7 @@ mod sample;
 pub use environment::{Environment, Limit};
 pub use histogram::{HistogramError, merge};
 pub use io::RecordError;
-pub(crate) use io::write_atomically;
+pub(crate) use io::{Head, write_atomically};
 pub use plan::{Measure, Plan};
 pub use sample::{Allocations, Beside, Latency, Neighbour, OpenLoop, Probe, Sample, Stages, Workload};
 

@@ -20,6 +20,7 @@ pub(super) struct Figure {
     pub(super) title: String,
     pub(super) meaning: &'static str,
     pub(super) svg: String,
+    /// That of the headings first.
     pub(super) columns: Vec<String>,
     /// Heading and cells.
     pub(super) rows: Vec<(String, Vec<String>)>,
@@ -103,7 +104,7 @@ pub(super) fn level(
         id,
         title: format!("{}: {}", cell_words(cell), line.name()),
         meaning: "Of the candidate of each job. It is the machine's as much as the program's; an upright line is a lasting shift.",
-        columns: vec![line.name().to_string()],
+        columns: vec!["job, the latest first".to_string(), line.name().to_string()],
         rows: rows(machine, &[line], |point| vec![time(point.figure.ns)]),
     }))
 }
@@ -159,7 +160,7 @@ pub(super) fn chain(
         title: format!("{}: changes by pairs, chained", cell_words(cell)),
         meaning: "The estimates from each baseline to its candidate, multiplied; the machine cancels out. Thin lines: the 90 % \
                   interval of p50, which grows with every step. A line is broken where a commit between was not measured here.",
-        columns: columns.collect(),
+        columns: std::iter::once("job, the latest first".to_string()).chain(columns).collect(),
         rows: rows(machine, &lines, |point| {
             let figure = point.figure;
             let (low, high) = (signed_percent(figure.low), signed_percent(figure.high));

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::entry::{Entry, SCHEMA};
 use crate::gate::{self, GateRecord};
+use crate::record::Head;
 
 /// Why a trend could not be read or added to. Every message names the file and says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -73,12 +74,6 @@ pub enum TrendError {
         /// What the system said.
         source: io::Error,
     },
-}
-
-/// The one member that is read before the rest is trusted.
-#[derive(Deserialize)]
-struct Head {
-    schema: Option<String>,
 }
 
 /// What a trend file holds.

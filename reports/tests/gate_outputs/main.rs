@@ -5,4 +5,6 @@
 mod files;
 mod job;
 mod junit;
+#[path = "../support/mod.rs"]
+mod support;
 mod verdicts;

@@ -5,3 +5,5 @@ mod files;
 mod made_up;
 mod page;
 mod shifts;
+#[path = "../support/mod.rs"]
+mod support;
